@@ -1,0 +1,75 @@
+"""The OpenAPI document: one entry for each route and model, with the model's real fields and a row that works."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from inferd import __version__
+from inferd.calls import Handle
+from inferd.errors import InferdError
+from inferd.lanes.routing import all_routes
+from inferd.models.manager import Manager
+from inferd.protocols.base import Dialect, Documentation, Route, variables
+
+ERROR = {
+    "description": "What was wrong: what was got, what was expected.",
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+        }
+    },
+}
+
+
+def describe(manager: Manager, dialects: Sequence[Dialect], root_path: str) -> dict[str, Any]:
+    """The document for the models that are ready now (OpenAPI 3.1)."""
+    paths: dict[str, dict[str, Any]] = {}
+    for dialect, route in all_routes(dialects):
+        for path, handle in _places(route, manager):
+            documentation = route.operation.document(handle)
+            if documentation is not None:
+                paths.setdefault(path, {})[route.method.lower()] = _operation(dialect, route, path, documentation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "inferd", "version": __version__},
+        "servers": [{"url": root_path or "/"}],
+        "paths": paths,
+    }
+
+
+def _places(route: Route, manager: Manager) -> Iterator[tuple[str, Handle | None]]:
+    """The route's URL for each model, and the handle that would answer there."""
+    names = variables(route.path)
+    if not names:
+        yield route.path, _default(manager)
+    elif names == ("model",):  # with a version in it, the URL would only say the same again
+        for handle in manager.ready():
+            yield route.path.replace("{model}", handle.model), handle
+
+
+def _default(manager: Manager) -> Handle | None:
+    try:
+        return manager.lookup(None)
+    except InferdError:
+        return None
+
+
+def _operation(dialect: Dialect, route: Route, path: str, documentation: Documentation) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "tags": [dialect.name],
+        "operationId": f"{route.method.lower()}{path}".replace("/", "_"),
+        "summary": documentation.summary,
+        "responses": {
+            "200": {"description": "The answer.", "content": _content(documentation.response)},
+            "4XX": ERROR,
+            "5XX": ERROR,
+        },
+    }
+    if documentation.request is not None:
+        body = _content(documentation.request)
+        body["application/json"]["example"] = documentation.example
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+def _content(schema: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,22 @@
+"""A trained model as it lies on disk: its path, its size and its digest."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """A file or directory that a runtime can open."""
+
+    path: Path
+
+    @property
+    def suffix(self) -> str:
+        """The file name's last suffix in lower case, with its dot."""
+        return self.path.suffix.lower()
+
+    def digest(self) -> str:
+        """The file's SHA-256, in hexadecimal. Reads all of it."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

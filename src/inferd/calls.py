@@ -1,0 +1,176 @@
+"""What is asked and how it is answered: the calls, their responses, the Reply, and the one shape of every stage.
+
+Every protocol's request becomes one of these calls, and every stage of the request path is a ``Handler``: it takes a
+call and the Reply to answer it with. Stages compose by wrapping.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from inferd.errors import InferdError
+from inferd.rows import RowReader
+from inferd.signature import Checker, Roles, Signature
+from inferd.tensors import Array
+
+
+class Handle(Protocol):
+    """A counted reference to one loaded version of a model.
+
+    A request carries the handle that decoded it, so that it can never run on another version's signature. Looking a
+    handle up counts nothing and may be done in any thread; ``acquire`` and ``release`` are for the loop thread.
+    """
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def checker(self) -> Checker: ...
+    @property
+    def reader(self) -> RowReader: ...
+    @property
+    def roles(self) -> Roles: ...
+    @property
+    def role_outputs(self) -> tuple[str, ...]: ...
+    @property
+    def runtime_name(self) -> str: ...
+    @property
+    def example(self) -> Mapping[str, Array]: ...
+    @property
+    def feature_names(self) -> tuple[str, ...]: ...
+    @property
+    def infer(self) -> "Handler": ...
+    def acquire(self) -> None: ...
+    def release(self) -> None: ...
+
+
+class Call(msgspec.Struct):
+    """Base of all calls."""
+
+
+class InferRequest(Call):
+    """Run a model once.
+
+    ``inputs`` were checked against the handle's signature: names, datatypes, shapes. ``rows`` is their extent along
+    the batch axis (1 without one). ``outputs`` names what is wanted, in the model's order. ``deadline`` is in seconds
+    of the monotonic clock; infinite where the caller gave none.
+    """
+
+    handle: Handle
+    inputs: dict[str, Array]
+    outputs: Sequence[str]
+    rows: int
+    parameters: Mapping[str, Any]
+    id: str = ""
+    deadline: float = float("inf")
+    principal: str = ""
+
+
+class ServerLive(Call):
+    """Does the process answer at all?"""
+
+
+class ServerReady(Call):
+    """Can every model answer?"""
+
+
+class ServerMetadata(Call):
+    """What is this server, and what does it speak?"""
+
+
+class ModelReady(Call):
+    """Can this model, or this version of it, answer?"""
+
+    model: str
+    version: str | None = None
+
+
+class ModelMetadata(Call):
+    """What does this model take and give?"""
+
+    model: str
+    version: str | None = None
+
+
+class InferResponse(msgspec.Struct):
+    """One answer, or one part of a streamed answer, to an InferRequest: arrays by output name, in the model's order."""
+
+    request: InferRequest
+    outputs: dict[str, Array]
+
+    def size(self) -> int:
+        """How many values the answer has at most."""
+        request = self.request
+        return request.rows * request.handle.checker.values_per_row or sum([a.size for a in self.outputs.values()])
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether something serves, and if not, why, one reason a line."""
+
+    ready: bool
+    reasons: tuple[str, ...] = ()
+
+
+class ServerDescription(msgspec.Struct, frozen=True):
+    """The server's name and version, and the models that are ready."""
+
+    name: str
+    version: str
+    models: tuple[str, ...]
+
+
+class ModelDescription(msgspec.Struct, frozen=True):
+    """One version of a model, and its siblings that are ready."""
+
+    handle: Handle
+    versions: tuple[str, ...]
+
+
+Response: TypeAlias = InferResponse | Readiness | ServerDescription | ModelDescription
+
+
+class Reply(Protocol):
+    """How one call is answered: any number of parts, then exactly one end or fail.
+
+    Made by a lane (or by ``engine.awaitable``), used by whichever stage answers. Every method and property is for the
+    loop thread only; a worker thread goes through ``Home.post``. A unary answer is one part and an end; both may be
+    called before the handler returns, and then no task and no future was made.
+    """
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the caller has gone. Parts are then dropped; end or fail is still owed."""
+
+    @property
+    def writable(self) -> bool:
+        """False while the caller takes parts more slowly than they are made. Parts are still accepted: this is a
+        request to wait for ``on_writable``, and ignoring it costs memory."""
+
+    def on_writable(self, callback: Callable[[], None]) -> None:
+        """Call *callback* once, soon, when ``writable`` is or becomes true, or the caller goes away."""
+
+    def part(self, response: Response) -> None:
+        """Send one part. The response's arrays belong to the reply from here on and may be read until the end."""
+
+    def end(self) -> None:
+        """Say that all parts were given."""
+
+    def fail(self, error: InferdError) -> None:
+        """End with an error; after parts of a stream were sent, the error ends the stream as its protocol can."""
+
+
+Handler: TypeAlias = Callable[[Any, Reply], None]
+
+
+class Lookup(Protocol):
+    """Finds the handle that a decoder decodes with; reads only, so any thread may ask."""
+
+    def __call__(self, model: str | None, version: str | None = None) -> Handle:
+        """The handle of a model (None: the default model) and version (None: its default version).
+
+        Raises ModelNotFound, NotReady, or InvalidInput where a model must be named.
+        """

@@ -1,0 +1,144 @@
+"""The settings: each defined once, with its default, its bounds and its help; read from the command line, then the
+environment (``INFERD_PORT``), then ``inferd.toml``.
+
+The command line's flags, the environment's names and the page in ``docs/`` are made from, or checked against, the
+class below.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from inferd.errors import ConfigError
+
+PREFIX = "INFERD_"
+CONFIG_VARIABLE = "INFERD_CONFIG"
+DEFAULT_FILE = Path("inferd.toml")
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set, for one server."""
+
+    host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(description="Port to listen on; 0 takes any free one.", ge=0, le=65535)
+    ] = 8000
+    insecure_no_auth: Annotated[
+        bool, Meta(description="Allow a host beyond this machine although nobody is asked who they are.")
+    ] = False
+    default_model: Annotated[
+        str, Meta(description="The model that /predict asks when several are served.")
+    ] = ""
+    max_body_bytes: Annotated[
+        int, Meta(description="Largest request body; a larger one is refused with 413.", ge=1)
+    ] = 64 * 1024 * 1024
+    max_batch_size: Annotated[
+        int, Meta(description="Rows that waiting requests are joined to at most; 1 joins none.", ge=1)
+    ] = 256
+    max_queue_delay_microseconds: Annotated[
+        int, Meta(description="How long a request may wait for company; 0 waits for nobody.", ge=0)
+    ] = 0
+    max_queue_size: Annotated[
+        int, Meta(description="Requests that may wait for one model; more are refused with 429.", ge=1)
+    ] = 1000
+    inline_limit_microseconds: Annotated[
+        int, Meta(description="A call expected to take no longer runs at once, without a thread.", ge=0)
+    ] = 200
+    model_threads: Annotated[
+        int, Meta(description="Threads that run models too slow to run at once.", ge=1, le=1024)
+    ] = 32
+    keep_alive_seconds: Annotated[
+        float, Meta(description="How long an idle connection is kept open.", gt=0)
+    ] = 75.0
+    read_timeout_seconds: Annotated[
+        float, Meta(description="How long a client may pause within a request.", gt=0)
+    ] = 30.0
+    drain_seconds: Annotated[
+        float, Meta(description="How long requests in progress may take to end after a stop.", ge=0)
+    ] = 30.0
+    log_level: Annotated[LogLevel, Meta(description="How much is logged on standard error.")] = "warning"
+
+
+class Setting(NamedTuple):
+    """One setting, as help texts and checks need it."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """The command line's spelling."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment's spelling."""
+        return PREFIX + self.name.upper()
+
+
+def settings_table() -> tuple[Setting, ...]:
+    """Every setting, in the order of the class."""
+    hints = get_type_hints(Settings, include_extras=True)
+    defaults = Settings()
+    return tuple(
+        Setting(name, hints[name].__origin__, getattr(defaults, name), hints[name].__metadata__[0].description)
+        for name in Settings.__struct_fields__
+    )
+
+
+def resolve(
+    command_line: Mapping[str, Any], environment: Mapping[str, str], file: Mapping[str, Any]
+) -> Settings:
+    """The settings of the three sources; the first that names a setting wins.
+
+    Raises ConfigError that names the source, for an unknown name or an unfit value.
+    """
+    merged: dict[str, Any] = {}
+    sources = (("inferd.toml", file), ("environment", _from_environment(environment)), ("settings", command_line))
+    for source, values in sources:
+        _check(source, values)
+        merged.update(values)
+    return msgspec.convert(merged, Settings, strict=False)
+
+
+def read_file(path: Path | None) -> dict[str, Any]:
+    """The settings in a TOML file: *path*, or ``inferd.toml`` in the working directory where there is one."""
+    if path is None and not DEFAULT_FILE.exists():
+        return {}
+    chosen = path or DEFAULT_FILE
+    try:
+        return tomllib.loads(chosen.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {chosen}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{chosen} is not TOML: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and name != CONFIG_VARIABLE
+    }
+
+
+def _check(source: str, values: Mapping[str, Any]) -> None:
+    """Convert one source alone, so that a fault is blamed on it."""
+    for name in values:
+        if name not in Settings.__struct_fields__:
+            near = difflib.get_close_matches(name, Settings.__struct_fields__, n=1)
+            cure = f"Did you mean {near[0]!r}?" if near else "docs/settings.md lists them all."
+            raise ConfigError(f"{source}: no setting is called {name!r}", cure=cure)
+    try:
+        msgspec.convert(dict(values), Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {error}") from None

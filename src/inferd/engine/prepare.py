@@ -1,0 +1,52 @@
+"""Makes a loaded runtime answer: warms and measures it, and puts the scheduler that suits it in front."""
+
+from inferd import plugins
+from inferd.calls import Handler
+from inferd.clock import Nanoseconds
+from inferd.engine import cache
+from inferd.engine.cost import UNKNOWN, Cost, measure
+from inferd.engine.execution import Execution
+from inferd.engine.home import Home
+from inferd.journal.record import Record
+from inferd.log import logger
+from inferd.models.example import example_inputs
+from inferd.models.manager import Version
+from inferd.runtimes.base import Runtime, check_outputs
+from inferd.signature import Signature
+from inferd.spec import Batching
+from inferd.tensors import Array
+
+
+class Preparer:
+    """What every version's engine is made from."""
+
+    def __init__(self, home: Home, journal: Record, clock: Nanoseconds, inline_limit_us: float, instances: int) -> None:
+        self.home, self._journal, self._clock = home, journal, clock
+        self._inline_limit_us, self._instances = inline_limit_us, instances
+
+    def prepare(self, version: Version, runtime: Runtime) -> None:
+        """Fill *version* with *runtime*, ready to be published. Blocks while the model is run for the first time."""
+        example = example_inputs(runtime.signature, runtime.example())
+        cost = UNKNOWN if runtime.streams else self._measure(version, runtime, example)
+        execution = Execution(runtime, cost, self._inline_limit_us, self.home, self._journal, self._clock)
+        instances = self._instances if runtime.parallel else 1
+        name = scheduler_for(runtime.signature, version.spec.batching, streams=runtime.streams)
+        scheduler: Handler = plugins.load("schedulers", name)(execution, version.spec.batching, instances)
+        version.fill(runtime, cache.off(scheduler), example)
+
+    def _measure(self, version: Version, runtime: Runtime, example: dict[str, Array]) -> Cost:
+        names = runtime.signature.output_names
+        try:
+            check_outputs(runtime.signature, runtime.run(example, names), 1)
+            return measure(
+                lambda inputs: runtime.run(inputs, names), example, runtime.signature.batch_axis == 0, self._clock
+            )
+        except Exception as error:  # noqa: BLE001 - the row is a guess, and a model may refuse a guess in any way
+            logger.warning("model %s refused the row that it was to be measured with: %s", version.model, error)
+            return UNKNOWN
+
+
+def scheduler_for(signature: Signature, batching: Batching, *, streams: bool) -> str:
+    """The name of the scheduler that suits a model: rows are joined where they can be."""
+    joins = signature.batch_axis == 0 and batching.max_batch_size > 1 and not streams
+    return "batch" if joins else "direct"

@@ -1,0 +1,52 @@
+"""Answers the calls that ask about the server and its models, from the manager's state. Each is a Handler."""
+
+from collections.abc import Callable
+from typing import Any
+
+from inferd import __version__
+from inferd.calls import (
+    Call,
+    Handler,
+    ModelMetadata,
+    ModelReady,
+    Readiness,
+    Reply,
+    Response,
+    ServerDescription,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+)
+from inferd.errors import InferdError
+from inferd.models.manager import Manager
+
+
+def queries(manager: Manager) -> dict[type[Call], Handler]:
+    """A handler for each kind of question."""
+
+    def model_ready(call: ModelReady) -> Response:
+        manager.lookup(call.model, call.version)
+        return Readiness(True)
+
+    return {
+        ServerLive: _answer(lambda _: Readiness(True)),
+        ServerReady: _answer(lambda _: manager.readiness()),
+        ServerMetadata: _answer(
+            lambda _: ServerDescription("inferd", __version__, tuple(v.model for v in manager.ready()))
+        ),
+        ModelReady: _answer(model_ready),
+        ModelMetadata: _answer(lambda call: manager.describe(call.model, call.version)),
+    }
+
+
+def _answer(question: Callable[[Any], Response]) -> Handler:
+    def handler(call: Any, reply: Reply) -> None:
+        try:
+            response = question(call)
+        except InferdError as error:
+            reply.fail(error)
+            return
+        reply.part(response)
+        reply.end()
+
+    return handler

@@ -1,0 +1,153 @@
+"""One inference request of an HTTP/1 connection, from its last byte to its answer: the lane's Reply."""
+
+from collections.abc import Callable
+from functools import partial
+from inferd.calls import Call, InferResponse, Response
+from inferd.engine.home import Done
+from inferd.errors import InferdError, RunFailed, Unsupported
+from inferd.lanes.routing import Match
+from inferd.lanes.turn import Carrier, Turn, connection_field, error_answer
+from inferd.log import logger
+from inferd.protocols.base import JSON, Message, Payload
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Exchange(Turn):
+    """See ``calls.Reply`` for what its users may rely on."""
+
+    call: Call
+    head_only = False
+    """Whether the request was HEAD."""
+    old_http = False
+    """Whether it came by HTTP/1.0."""
+    _payload: Payload | InferdError | None = None
+    _begun = _ended = _encoding = False
+
+    def __init__(self, carrier: Carrier, match: Match, message: Message, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self._carrier, self.match, self.message = carrier, match, message
+
+    @property
+    def writable(self) -> bool:
+        return self._carrier.is_writable(self)
+
+    def on_writable(self, callback: Callable[[], None]) -> None:
+        if self.writable or self.cancelled:
+            callback()
+        else:
+            self._carrier.when_writable(partial(self.on_writable, callback))
+
+    def decoded(self, done: Done[Call]) -> None:
+        """Go on after the request was read in a thread."""
+        if done.error is not None:
+            self.fail(own(done.error))
+        elif done.value is not None:
+            self.call = done.value
+            self.match.handler(done.value, self)
+
+    def part(self, response: Response) -> None:
+        if self.cancelled or self.done:
+            return
+        operation = self.match.operation
+        if operation.streams:
+            self._stream(response)
+        elif self._payload is not None or self._encoding:
+            self._payload = Unsupported("this model answers in parts", cure="Ask it over a streaming URL.")
+        elif isinstance(response, InferResponse) and response.size() > self._carrier.service.limits.offload_values:
+            self._encode_in_thread(response)
+        else:
+            try:
+                self._payload = operation.encode(self.call, response)
+            except Exception as error:  # noqa: BLE001 - the transport boundary: an answer that cannot be written
+                self._payload = own(error)
+
+    def end(self) -> None:
+        self._ended = True
+        if self._encoding or self.done:
+            return
+        payload = self._payload
+        if self.cancelled:
+            self.done = True
+        elif isinstance(payload, Payload):
+            self.done = True
+            self._carrier.send(self, self._answer(payload), last=True)
+        elif self._begun:
+            tail = self._chunk(self.match.operation.encode_end(self.call))
+            self._finish(tail + (b"" if self.old_http else LAST_CHUNK))
+        else:
+            self.fail(payload or RunFailed("the model gave no answer"))
+
+    def fail(self, error: InferdError) -> None:
+        if self.done or self.cancelled:
+            self.done = True
+        elif self._begun:  # too late for a status: cutting the connection is the only way to say so in HTTP/1.1
+            self.done = True
+            self._carrier.abort()
+        else:
+            head, body = error_answer(self.match.dialect, error, self.message, self._carrier.service)
+            field = connection_field(self, old_http=self.old_http)
+            self._finish(head + field + b"\r\n" + (b"" if self.head_only else body))
+
+    def _encode(self, response: Response) -> Payload | InferdError:
+        try:
+            return self.match.operation.encode(self.call, response)
+        except Exception as error:  # noqa: BLE001 - the transport boundary: an answer that cannot be written
+            return own(error)
+
+    def _encode_in_thread(self, response: Response) -> None:
+        self._encoding = True
+        home = self._carrier.service.home
+        home.submit(home.codecs, partial(self._encode, response), self._encoded)
+
+    def _encoded(self, done: Done[Payload | InferdError]) -> None:
+        self._encoding = False
+        if self._payload is None:
+            self._payload = done.value
+        if self._ended:
+            self.end()
+
+    def _answer(self, payload: Payload) -> bytes:
+        body = payload.body
+        if payload.content_type is JSON and self.keep_alive and not (payload.headers or self.old_http or self.head_only):
+            return b"%b%d\r\n\r\n%b" % (self._carrier.service.ok_json, len(body), body)
+        length = b"content-length: %d\r\n" % len(body)
+        head = self._head(payload) + length + connection_field(self, old_http=self.old_http) + b"\r\n"
+        return head if self.head_only else head + body
+
+    def _stream(self, response: Response) -> None:
+        """Write one part: chunked, or up to the end of the connection for HTTP/1.0."""
+        payload = self._encode(response)
+        if not isinstance(payload, Payload):
+            self.fail(payload)
+            return
+        start = b""
+        if not self._begun:
+            self._begun = True
+            if self.old_http:
+                self.keep_alive = False
+            framing = b"" if self.old_http else b"transfer-encoding: chunked\r\n"
+            start = self._head(payload) + framing + connection_field(self, old_http=self.old_http) + b"\r\n"
+        self._carrier.send(self, start + self._chunk(payload.body), last=False)
+
+    def _chunk(self, data: bytes) -> bytes:
+        return data if self.old_http or not data else b"%x\r\n%b\r\n" % (len(data), data)
+
+    def _head(self, payload: Payload) -> bytes:
+        lines = b"".join(b"%b: %b\r\n" % header for header in payload.headers)
+        return b"HTTP/1.1 200 OK\r\n%bcontent-type: %b\r\n%b" % (
+            self._carrier.service.date, payload.content_type, lines,
+        )
+
+    def _finish(self, data: bytes) -> None:
+        self.done = True
+        self._carrier.send(self, data, last=True)
+
+
+def own(error: Exception) -> InferdError:
+    """*error* itself where it is one of ours; otherwise a text that tells nothing of the inside, and a line in the log."""
+    if isinstance(error, InferdError):
+        return error
+    logger.error("a request or an answer could not be coded", exc_info=error)
+    return RunFailed("the server failed on this request", cure="The server's log says why.")
+

@@ -1,0 +1,86 @@
+"""From a method and a URL to the operation that answers: the dialects' routes as one table."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from inferd.calls import Call, Handler
+from inferd.errors import InvalidInput, MethodNotAllowed
+from inferd.protocols.base import Dialect, Operation, Route
+
+
+class Match(NamedTuple):
+    """Where a request goes."""
+
+    dialect: Dialect
+    operation: Operation
+    handler: Handler
+    path: Mapping[str, str]
+    query: bytes
+    head_only: bool
+    """Whether the request is HEAD: answered as GET, without the body."""
+
+
+class Routes:
+    """The routes of all dialects of a port. A match depends on the URL alone, so that matches can be kept."""
+
+    KEPT = 1024  # URLs of real clients recur; those of scanners do not, and are matched anew
+
+    def __init__(self, dialects: Sequence[Dialect], handlers: Mapping[type[Call], Handler]) -> None:
+        ordered = sorted(dialects, key=lambda dialect: dialect.precedence)
+        self.fallback = ordered[0]
+        """Tells the errors of requests that no dialect claims."""
+        self._routes = [
+            (_pattern(route.path), route, dialect, handlers[route.operation.call])
+            for dialect in ordered
+            for route in dialect.routes
+        ]
+        self._kept: dict[tuple[bytes, bytes], Match] = {}
+
+    def find(self, method: bytes, target: bytes) -> Match | None:
+        """The match of a request line; None where no dialect knows the path.
+
+        HEAD is found where GET is. Raises MethodNotAllowed where only the method is wrong, and InvalidInput for a
+        path that is not UTF-8.
+        """
+        key = (method, target)
+        match = self._kept.get(key)
+        if match is None:
+            match = self._find(method, target)
+            if match is not None and len(self._kept) < self.KEPT:
+                self._kept[key] = match
+        return match
+
+    def _find(self, method: bytes, target: bytes) -> Match | None:
+        path, _, query = target.partition(b"?")
+        wanted = "GET" if method == b"HEAD" else method.decode("latin-1")
+        allowed = []
+        for pattern, route, dialect, handler in self._routes:
+            found = pattern.fullmatch(path)
+            if not found:
+                continue
+            if route.method == wanted:
+                return Match(dialect, route.operation, handler, _decoded(found.groupdict()), query, method == b"HEAD")
+            allowed.append(route.method)
+        if allowed:
+            raise MethodNotAllowed(method.decode("latin-1"), sorted(set(allowed)))
+        return None
+
+
+def all_routes(dialects: Iterable[Dialect]) -> list[tuple[Dialect, Route]]:
+    """Every route with its dialect, by precedence: for documentation."""
+    return [(d, route) for d in sorted(dialects, key=lambda d: d.precedence) for route in d.routes]
+
+
+def _pattern(path: str) -> re.Pattern[bytes]:
+    escaped = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+    return re.compile(escaped.encode("ascii"))
+
+
+def _decoded(variables: Mapping[str, bytes]) -> dict[str, str]:
+    """Percent-decoded, once: what is still encoded after that is part of the name."""
+    try:
+        return {name: unquote_to_bytes(value).decode("utf-8") for name, value in variables.items()}
+    except UnicodeDecodeError:
+        raise InvalidInput("the URL's path is not UTF-8") from None

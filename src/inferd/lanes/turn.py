@@ -1,0 +1,70 @@
+"""A request's place in the order of its connection: answers leave in the order of their requests."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from inferd.errors import InferdError, MethodNotAllowed
+from inferd.lanes.service import Service
+from inferd.lanes.statuses import STATUS
+from inferd.protocols.base import Dialect, Message
+
+
+class Turn:
+    """What the connection knows of a request that is being answered."""
+
+    # Defaults of the class, not of each instance: most requests never touch them.
+    cancelled = False
+    """Whether the client has gone."""
+    done = False
+    """Whether the whole answer was handed to the connection."""
+    lingers = False
+    """Whether the client may still be sending what was refused, and must be let finish to hear it."""
+    held: tuple[bytes, ...] = ()
+    """What was written before its turn."""
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        """Whether the connection goes on after this answer."""
+
+    def disconnect(self) -> None:
+        """The client has gone."""
+        self.cancelled = True
+
+
+class Carrier(Protocol):
+    """The connection, as its turns need it."""
+
+    service: Service
+
+    def send(self, turn: Turn, data: bytes, *, last: bool) -> None:
+        """Write *data*, now or when it is *turn*'s turn."""
+
+    def is_writable(self, turn: Turn) -> bool:
+        """Whether *turn* is being read as fast as it writes."""
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call *callback* once ``is_writable`` may have changed, or the client has gone."""
+
+    def pace(self) -> None:
+        """Read on, or stop reading, as the turns have room."""
+
+    def abort(self) -> None:
+        """Close now, losing what was not written."""
+
+
+def error_answer(
+    dialect: Dialect, error: InferdError, message: Message | None, service: Service
+) -> tuple[bytes, bytes]:
+    """The head of an error's answer, without the empty line, and its body."""
+    payload = dialect.encode_error(error, message)
+    status, phrase = STATUS[error.code]
+    allow = b"allow: %b\r\n" % ", ".join(error.allowed).encode() if isinstance(error, MethodNotAllowed) else b""
+    head = b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\n%bcontent-length: %d\r\n"
+    return head % (status, phrase, service.date, payload.content_type, allow, len(payload.body)), payload.body
+
+
+def connection_field(turn: Turn, *, old_http: bool) -> bytes:
+    """The Connection header that *turn*'s answer needs: HTTP/1.1 keeps alive unsaid, HTTP/1.0 closes unsaid."""
+    if not turn.keep_alive:
+        return b"connection: close\r\n"
+    return b"connection: keep-alive\r\n" if old_http else b""

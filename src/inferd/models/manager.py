@@ -1,0 +1,160 @@
+"""Holds every loaded version and hands out its handle: published when it works, retracted before it stops."""
+
+from collections.abc import Mapping
+
+from inferd.calls import Handler, ModelDescription, Readiness
+from inferd.errors import InferdError, InvalidInput, ModelNotFound, NotReady
+from inferd.models.policy import default_version, newest_first
+from inferd.models.state import State, advance
+from inferd.rows import RowReader
+from inferd.runtimes.base import Runtime
+from inferd.signature import Checker, roles
+from inferd.spec import ModelSpec
+from inferd.tensors import Array
+
+
+class Version:
+    """One version of a model; the Handle that requests carry."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec, self.model, self.version = spec, spec.name, spec.version
+        self.state, self.reason, self._users = State.NEW, "", 0
+        self.runtime: Runtime
+        self.infer: Handler
+        self.example: Mapping[str, Array]
+        self.feature_names: tuple[str, ...] = ()
+
+    def fill(self, runtime: Runtime, infer: Handler, example: Mapping[str, Array]) -> None:
+        """Take what loading made."""
+        self.runtime, self.infer, self.example = runtime, infer, example
+        self.runtime_name, self.signature = runtime.name, runtime.signature
+        self.feature_names = runtime.feature_names()
+        self.checker, self.reader = Checker(runtime.signature), RowReader(runtime.signature)
+        self.roles = roles(runtime.signature)
+        self.role_outputs = self.roles.outputs
+
+    def acquire(self) -> None:
+        """Count one user more. Raises NotReady when the runtime is closed already."""
+        if self.state is State.GONE:
+            raise NotReady(
+                f"model {self.model!r} version {self.version!r} was unloaded while the request was read",
+                cure="Send it again.",
+            )
+        self._users += 1
+
+    def release(self) -> None:
+        """Count one user less; the last one of a draining version closes it."""
+        self._users -= 1
+        if self.state is State.DRAINING:
+            self.close_when_unused()
+
+    def move(self, state: State) -> None:
+        """Go forward to *state*."""
+        self.state = advance(self.state, state)
+
+    def close_when_unused(self) -> None:
+        """Close the runtime of a draining version that nobody uses."""
+        if self.state is State.DRAINING and not self._users:
+            self.state = advance(self.state, State.GONE)
+            self.runtime.close()
+
+
+class Manager:
+    """All versions of all models. Changes are for the loop thread; ``lookup`` may be asked from any."""
+
+    def __init__(self, default_model: str = "") -> None:
+        self._default_model = default_model
+        self.stopping = False
+        """Whether the server is about to stop: it still answers, and says that it is not ready."""
+        self._versions: dict[str, dict[str, Version]] = {}
+        self._answering: dict[tuple[str | None, str | None], Version] = {}
+
+    def begin(self, spec: ModelSpec) -> Version:
+        """Take up a version that will be loaded."""
+        version = Version(spec)
+        self._versions.setdefault(spec.name, {})[spec.version] = version
+        version.move(State.LOADING)
+        return version
+
+    def publish(self, version: Version) -> None:
+        """Hand *version* out from now on; it must have been filled."""
+        version.move(State.READY)
+        self._answering = self._table()
+
+    def give_up(self, version: Version, error: InferdError) -> None:
+        """Keep the reason why *version* could not be loaded."""
+        version.reason = str(error)
+        version.move(State.FAILED)
+
+    def retire(self, version: Version) -> None:
+        """Hand *version* out no more, and close it when its last request is answered."""
+        version.move(State.DRAINING)
+        self._answering = self._table()
+        version.close_when_unused()
+
+    def close(self) -> None:
+        """Retire everything."""
+        for version in self.versions():
+            if version.state is State.READY:
+                self.retire(version)
+
+    def lookup(self, model: str | None, version: str | None = None) -> Version:
+        """The handle of a model and version; see ``calls.Lookup``."""
+        found = self._answering.get((model, version))
+        return found if found is not None else self._explain(model, version)
+
+    def versions(self) -> list[Version]:
+        """Every version ever taken up."""
+        return [version for versions in self._versions.values() for version in versions.values()]
+
+    def ready(self) -> list[Version]:
+        """The version of each model that answers when none is named, by model name."""
+        return [v for (name, number), v in sorted(self._answering.items(), key=str) if name and number is None]
+
+    def describe(self, model: str, version: str | None) -> ModelDescription:
+        """One version and its ready siblings. Raises as ``lookup`` does."""
+        return ModelDescription(self.lookup(model, version), newest_first(self._ready_numbers(model)))
+
+    def readiness(self) -> Readiness:
+        """Whether every version that should answer does."""
+        if self.stopping:
+            return Readiness(False, ("the server is stopping",))
+        reasons = tuple(
+            f"model {v.model!r} version {v.version!r} is {v.state.value}" + (f": {v.reason}" if v.reason else "")
+            for v in self.versions()
+            if v.state not in (State.READY, State.GONE)
+        )
+        return Readiness(not reasons and bool(self._answering), reasons or ("no model is loaded",))
+
+    def _ready_numbers(self, model: str) -> list[str]:
+        return [number for number, v in self._versions.get(model, {}).items() if v.state is State.READY]
+
+    def _table(self) -> dict[tuple[str | None, str | None], Version]:
+        """Every question that has an answer; made anew and put in place whole, so that readers need no lock."""
+        table: dict[tuple[str | None, str | None], Version] = {}
+        for name, versions in self._versions.items():
+            ready = {number: v for number, v in versions.items() if v.state is State.READY}
+            table |= {(name, number): v for number, v in ready.items()}
+            newest = default_version(ready)
+            if newest is not None:
+                table[name, None] = ready[newest]
+        chosen = self._default_model or (next(iter(self._versions)) if len(self._versions) == 1 else None)
+        if (chosen, None) in table:
+            table[None, None] = table[chosen, None]
+        return table
+
+    def _explain(self, model: str | None, version: str | None) -> Version:
+        """Raise the reason why nothing answers to this name."""
+        if model is None and not self._default_model and len(self._versions) != 1:
+            raise InvalidInput(
+                "several models are served, and the request names none",
+                expected="one of " + ", ".join(map(repr, sorted(self._versions))),
+                cure="Name it in the URL, or start the server with --default-model.",
+            )
+        name = model or self._default_model or next(iter(self._versions), "")
+        versions = self._versions.get(name)
+        if versions is None:
+            raise ModelNotFound(name, None, sorted(self._versions))
+        if version is not None and version not in versions:
+            raise ModelNotFound(name, version, newest_first(versions))
+        raise NotReady(f"model {name!r}" + (f" version {version!r}" if version else "") + " is not ready")

@@ -1,0 +1,140 @@
+"""The contract of a dialect: a protocol's URLs and documents, without any IO.
+
+A plug-in of this kind is one file or package in this folder (or a third party's entry point in ``inferd.protocols``)
+whose ``plugin`` is a Dialect. A dialect turns bytes into calls and responses into bytes. It knows no socket and no
+status code: those are the lanes'. It is made once, shared by all connections, and holds no state of a request.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from inferd.calls import Call, Handle, Lookup
+from inferd.errors import InferdError, MalformedRequest, Unsupported
+
+JSON = b"application/json"
+
+
+class Message(msgspec.Struct):
+    """What a lane read: one request's body, and what its head said."""
+
+    body: bytes
+    path: Mapping[str, str]
+    """The variables of the route's path, percent-decoded once."""
+    headers: Mapping[bytes, bytes] = {}
+    """Names in lower case; of one that was sent twice, the last."""
+    query: bytes = b""
+    principal: str = ""
+
+
+class Payload(msgspec.Struct):
+    """What a lane writes: a body, its content type, and further headers."""
+
+    body: bytes
+    content_type: bytes = JSON
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+class Documentation(msgspec.Struct, frozen=True):
+    """An operation as the OpenAPI page shows it: JSON schemas, and a request that works."""
+
+    summary: str
+    response: Mapping[str, Any]
+    request: Mapping[str, Any] | None = None
+    example: Any = None
+
+
+class Operation(ABC):
+    """One thing that a dialect can be asked: how its requests are read and its answers written.
+
+    ``decode`` and ``encode`` may be called from the loop thread, or from a worker thread where a document is large;
+    they must not block on anything but their own computing.
+    """
+
+    call: ClassVar[type[Call]]
+    """What ``decode`` returns; the lane finds the handler by it."""
+
+    streams: ClassVar[bool] = False
+    """Whether the answer is written part by part, as it comes."""
+
+    @abstractmethod
+    def decode(self, message: Message, lookup: Lookup) -> Call:
+        """Read a request. Raises RequestError or Refused; then nothing else has happened."""
+
+    @abstractmethod
+    def encode(self, call: Call, response: Any) -> Payload:
+        """Write the only part of an answer, or, where the operation streams, one part of it.
+
+        An InferdError raised here is the answer: this is how a dialect says that something is not ready.
+        """
+
+    def document(self, handle: Handle | None) -> Documentation | None:
+        """What to tell people about this operation on the model of *handle*, or, where the route names no model, on
+        the default model, if there is one. None: nothing."""
+        return None
+
+    def encode_end(self, call: Call) -> bytes:
+        """What closes a stream after its last part."""
+        return b""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where an operation is found. A path's ``{name}`` stands for one segment."""
+
+    method: str
+    path: str
+    operation: Operation
+
+
+class Dialect(ABC):
+    """A protocol: its routes, and its way of telling errors."""
+
+    name: ClassVar[str]
+
+    precedence: ClassVar[int] = 100
+    """Where two dialects of a port claim one URL, the lower number has it; ``docs/protocols.md`` has the table."""
+
+    routes: ClassVar[tuple[Route, ...]]
+
+    @abstractmethod
+    def encode_error(self, error: InferdError, message: Message | None) -> Payload:
+        """Write an error; *message* is None when the request could not be read."""
+
+
+def refuse_encoded(message: Message) -> None:
+    """Raise Unsupported for a body whose encoding is not spoken yet."""
+    encoding = message.headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        raise Unsupported("this body's content encoding is not spoken", expected="identity")
+
+
+def check_dialect(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> None:
+    """Hold *dialect* against this contract; AssertionError where it breaks it.
+
+    Every operation must turn each of *bodies*, however wrong, into its call or one of our errors, which
+    ``encode_error`` must then be able to write.
+    """
+    assert dialect.routes, "a dialect without routes"
+    for route in dialect.routes:
+        assert route.path.startswith("/"), route.path
+        path = {name: "nobody" for name in variables(route.path)}
+        for body in bodies:
+            message = Message(body, path)
+            try:
+                call = route.operation.decode(message, lookup)
+            except InferdError as error:
+                assert isinstance(dialect.encode_error(error, message), Payload)
+            else:
+                assert isinstance(call, route.operation.call), f"{route.path} decodes another call than it says"
+    assert isinstance(dialect.encode_error(MalformedRequest("no request at all"), None), Payload)
+
+
+def variables(path: str) -> tuple[str, ...]:
+    """The names in a route's path."""
+    return tuple(_VARIABLE.findall(path))
+
+
+_VARIABLE = re.compile(r"{(\w+)}")

@@ -1,0 +1,96 @@
+"""``{"features": [...]}`` to a request, and its answer to ``{"prediction": ..., "probability": [...]}``."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from inferd.calls import Call, Handle, InferRequest, Lookup
+from inferd.errors import InvalidInput, MalformedRequest
+from inferd.protocols.base import Documentation, Message, Operation, Payload, refuse_encoded
+from inferd.protocols.plain.document import document_predict
+from inferd.rows import predictions
+from inferd.tensors import Array, json_values
+from inferd.wire.json import decode, encode
+from inferd.wire.json_large import LARGE, cut, write_values
+
+
+class Document(msgspec.Struct):
+    """What a client sends: one row, or a list of rows."""
+
+    features: list[Any]
+
+
+class CutDocument(msgspec.Struct):
+    """The same with its rows taken out."""
+
+    features: list[Any] | int
+
+
+class PredictRequest(InferRequest):
+    """An InferRequest that remembers whether it was one bare row."""
+
+    one_row: bool = False
+
+
+_DOCUMENT, _CUT_DOCUMENT = msgspec.json.Decoder(Document), msgspec.json.Decoder(CutDocument)
+NO_PARAMETERS: dict[str, Any] = {}
+DEPTH = 2  # {"features": [
+
+
+class Predict(Operation):
+    """One row or many."""
+
+    call = InferRequest
+
+    def decode(self, message: Message, lookup: Lookup) -> Call:
+        refuse_encoded(message)
+        if len(message.body) > LARGE:
+            return _decode_large(message, lookup)
+        features = decode(message.body, _DOCUMENT).features
+        handle = lookup(message.path.get("model"))
+        if not features:
+            raise InvalidInput("'features' is empty", expected="a row of values, or a list of rows")
+        if type(features[0]) is list or type(features[0]) is dict:
+            inputs = handle.reader.many(features)
+            return PredictRequest(handle, inputs, handle.role_outputs, len(features), NO_PARAMETERS)
+        inputs = handle.reader.one(features)
+        return PredictRequest(handle, inputs, handle.role_outputs, 1, NO_PARAMETERS, one_row=True)
+
+    def encode(self, call: Call, response: Any) -> Payload:
+        request = response.request
+        handle: Handle = request.handle
+        prediction, probability = predictions(response.outputs, handle.roles)
+        if not request.one_row:
+            return Payload(_encode_rows(prediction, probability, handle.version))
+        answer: dict[str, Any] = {"prediction": json_values(prediction)[0]}
+        if probability is not None:
+            answer["probability"] = json_values(probability)[0]
+        answer["model_version"] = handle.version
+        return Payload(encode(answer))
+
+    def document(self, handle: Handle | None) -> Documentation | None:
+        return document_predict(handle) if handle else None
+
+
+def _decode_large(message: Message, lookup: Lookup) -> PredictRequest:
+    """As ``decode``, some thousand rows at a time."""
+    document = cut(message.body, DEPTH)
+    features = decode(document.skeleton, _CUT_DOCUMENT).features
+    handle = lookup(message.path.get("model"))
+    if len(document.arrays) != 1 or features != 0:
+        raise MalformedRequest("a large body must be one long list of rows", expected='{"features": [[...], ...]}')
+    parts, rows = [], 0
+    for piece in document.arrays[0]:
+        parts.append(handle.reader.many(piece, rows))
+        rows += len(piece)
+    inputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return PredictRequest(handle, inputs, handle.role_outputs, rows, NO_PARAMETERS)
+
+
+def _encode_rows(prediction: Array, probability: Array | None, version: str) -> bytes:
+    """All rows' answers, some thousand values at a time."""
+    parts = [b'{"predictions":[', write_values(prediction)]
+    if probability is not None:
+        parts += [b'],"probabilities":[', write_values(probability)]
+    return b"".join([*parts, b'],"model_version":', encode(version), b"}"])

@@ -1,0 +1,54 @@
+"""What a person sees when the server is ready: the models, the URLs, and a line that works when pasted."""
+
+import json
+import shlex
+from collections.abc import Sequence
+
+from inferd.calls import Handle
+from inferd.lanes.routing import all_routes
+from inferd.models.manager import Version
+from inferd.protocols.base import Dialect, variables
+
+
+def banner(models: Sequence[Version], dialects: Sequence[Dialect], url: str, seconds: float) -> str:
+    """The whole text."""
+    count = "1 model" if len(models) == 1 else f"{len(models)} models"
+    lines = [f"inferd serves {count} on {url} (ready in {seconds:.2f} s)", "", *_table(models), ""]
+    lines += [f"  {label:<10} {url}{path}" for label, path in _pages(dialects)]
+    curl = curl_line(models, dialects, url)
+    if curl:
+        lines += ["", "Try it:", "", f"  {curl}"]
+    return "\n".join([*lines, "", "Ctrl-C stops."])
+
+
+def curl_line(models: Sequence[Version], dialects: Sequence[Dialect], url: str) -> str:
+    """A command that asks the first model, in the first dialect that shows how; empty where none does."""
+    for _, route in all_routes(dialects):
+        handle: Handle = models[0]
+        names = variables(route.path)
+        if route.method != "POST" or (names != ("model",) if len(models) > 1 else names):
+            continue
+        documentation = route.operation.document(handle)
+        if documentation is not None:
+            body = shlex.quote(json.dumps(documentation.example))
+            return f"curl {url}{route.path.replace('{model}', handle.model)} -d {body}"
+    return ""
+
+
+def _table(models: Sequence[Version]) -> list[str]:
+    rows = [("model", "version", "runtime", "signature")]
+    rows += [(m.model, m.version, m.runtime_name, str(m.signature)) for m in models]
+    widths = [max(len(row[at]) for row in rows) for at in range(3)]
+    return [
+        "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+        for row in rows
+    ]
+
+
+def _pages(dialects: Sequence[Dialect]) -> list[tuple[str, str]]:
+    """The pages for people, and the first URL of each dialect."""
+    pages = [("docs", "/docs")]
+    for dialect in sorted(dialects, key=lambda d: d.precedence):
+        first = next((r for r in dialect.routes if r.method == "POST"), dialect.routes[0])
+        pages.append((dialect.name, first.path))
+    return pages

@@ -1,0 +1,73 @@
+"""Takes an address to listen on, or says who has it."""
+
+import socket
+
+import psutil
+
+from inferd.errors import AddressTaken, ConfigError
+
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound TCP socket that does not listen yet. Raises AddressTaken, or ConfigError for an address not of here."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError:
+        raise ConfigError("no such host", got=repr(host), expected="an address of this machine") from None
+    listener = socket.socket(family, kind, protocol)
+    # A server that was stopped leaves connections in TIME_WAIT, which must not keep the next one from starting.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(0)  # only listening tells that somebody else does; the lane listens again, with a backlog
+    except OSError as error:
+        listener.close()
+        raise _explained(error, host, port) from None
+    return listener
+
+
+def _explained(error: OSError, host: str, port: int) -> ConfigError:
+    if isinstance(error, PermissionError):
+        return ConfigError(f"port {port} is for privileged programs only", cure="Choose one above 1023 with --port.")
+    owner = _owner(port)
+    if owner or error.errno in (98, 48):  # EADDRINUSE on Linux and on macOS
+        return AddressTaken(
+            f"{host}:{port} is taken" + (f" by {owner}" if owner else ""),
+            cure="Stop that program, or choose another port with --port (0 takes any free one).",
+        )
+    return ConfigError(f"cannot listen on {host}:{port}: {error.strerror}")
+
+
+def _owner(port: int) -> str:
+    """The process that listens on *port*: its name and number, as far as this user may see it."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.Error:
+        return ""
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.Error:
+                return f"pid {connection.pid}"
+    return ""
+
+
+def check_exposure(host: str, *, insecure_no_auth: bool) -> None:
+    """Raise ConfigError for an address beyond this machine, unless the operator said that this is meant."""
+    if not host.startswith(LOOPBACK) and not insecure_no_auth:
+        raise ConfigError(
+            "every machine that reaches this address could use the models: no authentication is configured",
+            got=f"--host {host}",
+            expected="a loopback address such as 127.0.0.1",
+            cure="If that is meant, add --insecure-no-auth.",
+        )
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL of the address as it is bound, which may not be the one that was asked for."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

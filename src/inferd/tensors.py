@@ -1,0 +1,138 @@
+"""The datatypes: one table between the protocols' names, numpy, TensorFlow and ONNX; and JSON values to arrays."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from inferd.errors import InvalidInput, WrongCount, WrongValue
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class Datatype(msgspec.Struct, frozen=True):
+    """One row of the table."""
+
+    name: str
+    """As the Open Inference Protocol spells it, and as inferd does throughout."""
+    numpy: np.dtype[Any]
+    tensorflow: str
+    onnx: str
+    values: frozenset[type]
+    """The Python types that a JSON document may hold for an element: nothing is coerced between JSON kinds."""
+
+
+_INTEGER, _REAL = frozenset({int}), frozenset({int, float})
+_TEXT, _TRUTH = frozenset({str}), frozenset({bool})
+
+# BF16 is absent: numpy has no such dtype, and ONNX Runtime takes none from numpy.
+TABLE: tuple[Datatype, ...] = (
+    Datatype("BOOL", np.dtype(np.bool_), "DT_BOOL", "tensor(bool)", _TRUTH),
+    Datatype("UINT8", np.dtype(np.uint8), "DT_UINT8", "tensor(uint8)", _INTEGER),
+    Datatype("UINT16", np.dtype(np.uint16), "DT_UINT16", "tensor(uint16)", _INTEGER),
+    Datatype("UINT32", np.dtype(np.uint32), "DT_UINT32", "tensor(uint32)", _INTEGER),
+    Datatype("UINT64", np.dtype(np.uint64), "DT_UINT64", "tensor(uint64)", _INTEGER),
+    Datatype("INT8", np.dtype(np.int8), "DT_INT8", "tensor(int8)", _INTEGER),
+    Datatype("INT16", np.dtype(np.int16), "DT_INT16", "tensor(int16)", _INTEGER),
+    Datatype("INT32", np.dtype(np.int32), "DT_INT32", "tensor(int32)", _INTEGER),
+    Datatype("INT64", np.dtype(np.int64), "DT_INT64", "tensor(int64)", _INTEGER),
+    Datatype("FP16", np.dtype(np.float16), "DT_HALF", "tensor(float16)", _REAL),
+    Datatype("FP32", np.dtype(np.float32), "DT_FLOAT", "tensor(float)", _REAL),
+    Datatype("FP64", np.dtype(np.float64), "DT_DOUBLE", "tensor(double)", _REAL),
+    Datatype("BYTES", np.dtype(np.object_), "DT_STRING", "tensor(string)", _TEXT),
+)
+BY_NAME = {row.name: row for row in TABLE}
+BY_ONNX = {row.onnx: row for row in TABLE}
+_BY_NUMPY = {row.numpy: row for row in TABLE}
+
+
+def datatype_of(array: Array) -> Datatype:
+    """The datatype of *array*; numpy's fixed-width strings count as BYTES.
+
+    Raises KeyError for a dtype that no protocol can carry.
+    """
+    return BY_NAME["BYTES"] if array.dtype.kind in "US" else _BY_NUMPY[array.dtype]
+
+
+def array_from_values(
+    name: str, values: list[Any], datatype: Datatype, shape: Sequence[int], count: int
+) -> Array:
+    """A C-contiguous array of *shape*, of *count* elements, from the flat or nested JSON list *values*.
+
+    Nesting is not compared with the shape, as in Triton; the number of elements is.
+    Raises InvalidInput, before anything of the shape's size is allocated.
+    """
+    if len(values) == count and datatype.values.issuperset(map(type, values)):
+        try:
+            return np.array(values, datatype.numpy).reshape(shape)
+        except OverflowError:
+            pass  # told below
+    flat = flatten(values)
+    if len(flat) != count:
+        raise WrongCount(name, len(flat), count)
+    return flat_array(name, flat, datatype).reshape(shape)
+
+
+def flat_array(name: str, values: list[Any], datatype: Datatype) -> Array:
+    """A one-dimensional array of *values*, each of which must be a JSON value of *datatype*."""
+    if not datatype.values.issuperset(map(type, values)):
+        raise WrongValue(name, _first_misfit(values, datatype), _VALUE_NAMES[datatype.values])
+    try:
+        return np.array(values, datatype.numpy)
+    except OverflowError:
+        raise WrongValue(name, "an integer out of range", datatype.name) from None
+
+
+def flatten(values: list[Any]) -> list[Any]:
+    """The leaves of nested lists, in row-major order.
+
+    Raises InvalidInput if lists and values stand side by side, or deeper than any tensor has dimensions.
+    """
+    for _ in range(MAX_RANK):
+        kinds = set(map(type, values))
+        if list not in kinds:
+            return values
+        if len(kinds) > 1:
+            raise InvalidInput("lists and values stand side by side", expected="lists of equal depth")
+        values = [leaf for inner in values for leaf in inner]
+    raise InvalidInput("the lists are nested too deep", expected=f"at most {MAX_RANK} levels")
+
+
+def json_schema(datatype: Datatype) -> dict[str, Any]:
+    """The JSON schema of one element."""
+    return {"type": _SCHEMA_TYPES[datatype.values]}
+
+
+def json_values(array: Array) -> Any:
+    """*array* as nested lists of JSON values; bytes are read as UTF-8."""
+    values = array.tolist()
+    return _texts(values) if array.dtype.kind in "OS" else values
+
+
+def _texts(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_texts(value) for value in values]
+    return values.decode("utf-8", "replace") if isinstance(values, bytes) else values
+
+
+MAX_RANK = 32  # numpy 1.x's limit on dimensions; deeper nesting is an attack or a mistake
+
+_VALUE_NAMES = {
+    _INTEGER: "integers",
+    _REAL: "numbers",
+    _TEXT: "strings",
+    _TRUTH: "true or false",
+}
+_SCHEMA_TYPES = {_INTEGER: "integer", _REAL: "number", _TEXT: "string", _TRUTH: "boolean"}
+_JSON_NAMES = {str: "a string", bool: "true or false", float: "a fraction", int: "an integer"}
+
+
+def _first_misfit(values: list[Any], datatype: Datatype) -> str:
+    """Where the first value of a wrong kind stands, and its kind; never the value itself."""
+    at, kind = next((i, type(v)) for i, v in enumerate(values) if type(v) not in datatype.values)
+    return f"{_JSON_NAMES.get(kind, _CONTAINERS.get(kind, 'null'))} at position {at}"
+
+
+_CONTAINERS = {list: "a list", dict: "an object"}
