@@ -1,7 +1,7 @@
-"""What is asked and how it is answered: the calls, their responses, the Reply, and the one shape of every stage.
+"""What is asked and how it is answered: calls, responses, the Reply, the one shape of every stage.
 
-Every protocol's request becomes one of these calls, and every stage of the request path is a ``Handler``: it takes a
-call and the Reply to answer it with. Stages compose by wrapping.
+Every protocol's request becomes one of these calls, and every stage of the request path is a
+``Handler``: it takes a call and the Reply to answer it with. Stages compose by wrapping.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,34 +18,60 @@ from inferd.tensors import Array
 class Handle(Protocol):
     """A counted reference to one loaded version of a model.
 
-    A request carries the handle that decoded it, so that it can never run on another version's signature. Looking a
-    handle up counts nothing and may be done in any thread; ``acquire`` and ``release`` are for the loop thread.
+    A request carries the handle that decoded it, so that it can never run on another version's
+    signature. Looking a handle up counts nothing and may be done in any thread; ``acquire`` and
+    ``release`` are for the loop thread.
     """
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """The model's name."""
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The version's name; mostly a number."""
+
     @property
-    def signature(self) -> Signature: ...
+    def signature(self) -> Signature:
+        """What the version takes and gives."""
+
     @property
-    def checker(self) -> Checker: ...
+    def checker(self) -> Checker:
+        """Holds requests against the signature."""
+
     @property
-    def reader(self) -> RowReader: ...
+    def reader(self) -> RowReader:
+        """Makes inputs from rows of features."""
+
     @property
-    def roles(self) -> Roles: ...
+    def roles(self) -> Roles:
+        """Which outputs are the prediction and the probabilities."""
+
     @property
-    def role_outputs(self) -> tuple[str, ...]: ...
+    def role_outputs(self) -> tuple[str, ...]:
+        """The outputs that have a role."""
+
     @property
-    def runtime_name(self) -> str: ...
+    def runtime_name(self) -> str:
+        """What runs the version."""
+
     @property
-    def example(self) -> Mapping[str, Array]: ...
+    def example(self) -> Mapping[str, Array]:
+        """One row that the version accepts, by input name."""
+
     @property
-    def feature_names(self) -> tuple[str, ...]: ...
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the columns of the only input; empty where they are not known."""
+
     @property
-    def infer(self) -> "Handler": ...
-    def acquire(self) -> None: ...
-    def release(self) -> None: ...
+    def infer(self) -> "Handler":
+        """Answers an InferRequest that holds this handle, acquired."""
+
+    def acquire(self) -> None:
+        """Count one user more. Raises NotReady where the version is closed already."""
+
+    def release(self) -> None:
+        """Count one user less; the last one of a version that is draining closes it."""
 
 
 class Call(msgspec.Struct):
@@ -55,9 +81,10 @@ class Call(msgspec.Struct):
 class InferRequest(Call):
     """Run a model once.
 
-    ``inputs`` were checked against the handle's signature: names, datatypes, shapes. ``rows`` is their extent along
-    the batch axis (1 without one). ``outputs`` names what is wanted, in the model's order. ``deadline`` is in seconds
-    of the monotonic clock; infinite where the caller gave none.
+    ``inputs`` were checked against the handle's signature: names, datatypes, shapes. ``rows`` is
+    their extent along the batch axis (1 without one). ``outputs`` names what is wanted, in the
+    model's order. ``deadline`` is in seconds of the monotonic clock; infinite where the caller gave
+    none.
     """
 
     handle: Handle
@@ -97,7 +124,7 @@ class ModelMetadata(Call):
 
 
 class InferResponse(msgspec.Struct):
-    """One answer, or one part of a streamed answer, to an InferRequest: arrays by output name, in the model's order."""
+    """One answer, or one part of a streamed answer: arrays by output name, in the model's order."""
 
     request: InferRequest
     outputs: dict[str, Array]
@@ -105,7 +132,9 @@ class InferResponse(msgspec.Struct):
     def size(self) -> int:
         """How many values the answer has at most."""
         request = self.request
-        return request.rows * request.handle.checker.values_per_row or sum([a.size for a in self.outputs.values()])
+        return request.rows * request.handle.checker.values_per_row or sum(
+            [a.size for a in self.outputs.values()]
+        )
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -136,9 +165,10 @@ Response: TypeAlias = InferResponse | Readiness | ServerDescription | ModelDescr
 class Reply(Protocol):
     """How one call is answered: any number of parts, then exactly one end or fail.
 
-    Made by a lane (or by ``engine.awaitable``), used by whichever stage answers. Every method and property is for the
-    loop thread only; a worker thread goes through ``Home.post``. A unary answer is one part and an end; both may be
-    called before the handler returns, and then no task and no future was made.
+    Made by a lane (or by ``engine.awaitable``), used by whichever stage answers. Every method and
+    property is for the loop thread only; a worker thread goes through ``Home.post``. A unary answer
+    is one part and an end; both may be called before the handler returns, and then no task and no
+    future was made.
     """
 
     @property
@@ -147,20 +177,23 @@ class Reply(Protocol):
 
     @property
     def writable(self) -> bool:
-        """False while the caller takes parts more slowly than they are made. Parts are still accepted: this is a
-        request to wait for ``on_writable``, and ignoring it costs memory."""
+        """False while the caller takes parts more slowly than they are made.
+
+        Parts are still accepted: this is a request to wait for ``on_writable``, and ignoring it
+        costs memory.
+        """
 
     def on_writable(self, callback: Callable[[], None]) -> None:
-        """Call *callback* once, soon, when ``writable`` is or becomes true, or the caller goes away."""
+        """Call *callback* once: when ``writable`` is or becomes true, or the caller goes away."""
 
     def part(self, response: Response) -> None:
-        """Send one part. The response's arrays belong to the reply from here on and may be read until the end."""
+        """Send one part. Its arrays belong to the reply from here on, which reads them to the end."""
 
     def end(self) -> None:
         """Say that all parts were given."""
 
     def fail(self, error: InferdError) -> None:
-        """End with an error; after parts of a stream were sent, the error ends the stream as its protocol can."""
+        """End with an error; a stream that has begun is ended as its protocol can."""
 
 
 Handler: TypeAlias = Callable[[Any, Reply], None]

@@ -1,8 +1,8 @@
-"""The settings: each defined once, with its default, its bounds and its help; read from the command line, then the
-environment (``INFERD_PORT``), then ``inferd.toml``.
+"""The settings: each defined once, with its default, its bounds and its help; read from the command
+line, then the environment (``INFERD_PORT``), then ``inferd.toml``.
 
-The command line's flags, the environment's names and the page in ``docs/`` are made from, or checked against, the
-class below.
+The command line's flags, the environment's names and the page in ``docs/`` are made from, or
+checked against, the class below.
 """
 
 import difflib
@@ -31,7 +31,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(description="Port to listen on; 0 takes any free one.", ge=0, le=65535)
     ] = 8000
     insecure_no_auth: Annotated[
-        bool, Meta(description="Allow a host beyond this machine although nobody is asked who they are.")
+        bool,
+        Meta(description="Allow a host beyond this machine although nobody is asked who they are."),
     ] = False
     default_model: Annotated[
         str, Meta(description="The model that /predict asks when several are served.")
@@ -40,16 +41,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(description="Largest request body; a larger one is refused with 413.", ge=1)
     ] = 64 * 1024 * 1024
     max_batch_size: Annotated[
-        int, Meta(description="Rows that waiting requests are joined to at most; 1 joins none.", ge=1)
+        int,
+        Meta(description="Rows that waiting requests are joined to at most; 1 joins none.", ge=1),
     ] = 256
     max_queue_delay_microseconds: Annotated[
         int, Meta(description="How long a request may wait for company; 0 waits for nobody.", ge=0)
     ] = 0
     max_queue_size: Annotated[
-        int, Meta(description="Requests that may wait for one model; more are refused with 429.", ge=1)
+        int,
+        Meta(description="Requests that may wait for one model; more are refused with 429.", ge=1),
     ] = 1000
     inline_limit_microseconds: Annotated[
-        int, Meta(description="A call expected to take no longer runs at once, without a thread.", ge=0)
+        int,
+        Meta(description="A call expected to take no longer runs at once, without a thread.", ge=0),
     ] = 200
     model_threads: Annotated[
         int, Meta(description="Threads that run models too slow to run at once.", ge=1, le=1024)
@@ -63,7 +67,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_seconds: Annotated[
         float, Meta(description="How long requests in progress may take to end after a stop.", ge=0)
     ] = 30.0
-    log_level: Annotated[LogLevel, Meta(description="How much is logged on standard error.")] = "warning"
+    log_level: Annotated[LogLevel, Meta(description="How much is logged on standard error.")] = (
+        "warning"
+    )
 
 
 class Setting(NamedTuple):
@@ -90,7 +96,12 @@ def settings_table() -> tuple[Setting, ...]:
     hints = get_type_hints(Settings, include_extras=True)
     defaults = Settings()
     return tuple(
-        Setting(name, hints[name].__origin__, getattr(defaults, name), hints[name].__metadata__[0].description)
+        Setting(
+            name,
+            hints[name].__origin__,
+            getattr(defaults, name),
+            hints[name].__metadata__[0].description,
+        )
         for name in Settings.__struct_fields__
     )
 
@@ -103,7 +114,11 @@ def resolve(
     Raises ConfigError that names the source, for an unknown name or an unfit value.
     """
     merged: dict[str, Any] = {}
-    sources = (("inferd.toml", file), ("environment", _from_environment(environment)), ("settings", command_line))
+    sources = (
+        ("inferd.toml", file),
+        ("environment", _from_environment(environment)),
+        ("settings", command_line),
+    )
     for source, values in sources:
         _check(source, values)
         merged.update(values)
@@ -111,7 +126,8 @@ def resolve(
 
 
 def read_file(path: Path | None) -> dict[str, Any]:
-    """The settings in a TOML file: *path*, or ``inferd.toml`` in the working directory where there is one."""
+    """The settings in a TOML file: *path*, or ``inferd.toml`` in the working directory where there
+    is one."""
     if path is None and not DEFAULT_FILE.exists():
         return {}
     chosen = path or DEFAULT_FILE

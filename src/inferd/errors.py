@@ -1,14 +1,14 @@
 """Every error that inferd raises, drawn as one tree, each on an arrow of the data flow.
 
-    bytes --MalformedRequest--> document --InvalidInput--> tensors --Refused--> queue --RunFailed--> tensors --> bytes
-    path  --LoadError--> runtime            settings --ConfigError--> server
+    bytes -MalformedRequest-> document -InvalidInput-> tensors -Refused-> queue -RunFailed-> answer
+    path -LoadError-> runtime            settings -ConfigError-> server
 
 InferdError
  * RequestError                the caller can mend it
    - MalformedRequest          the bytes are not what the protocol says
    - InvalidInput              the document does not fit the model
-     + UnexpectedInput, MissingInput, DuplicateInput, WrongDatatype, WrongShape, WrongCount, WrongValue,
-       BatchMismatch, UnexpectedOutput
+     + UnexpectedInput, MissingInput, DuplicateInput, WrongDatatype, WrongShape, WrongCount,
+       WrongValue, BatchMismatch, UnexpectedOutput
    - NotFound
      + RouteNotFound, ModelNotFound
    - MethodNotAllowed
@@ -22,8 +22,9 @@ InferdError
  * ConfigError                 a setting is wrong
    - AddressTaken
 
-A text says what was wrong, then what was got, what was expected and what to do. It never holds a path, a stack trace
-or another caller's data, except LoadError and ConfigError, which only the operator sees.
+A text says what was wrong, then what was got, what was expected and what to do. It never holds a
+path, a stack trace or another caller's data, except LoadError and ConfigError, which only the
+operator sees.
 """
 
 from collections.abc import Sequence
@@ -33,8 +34,8 @@ from enum import Enum
 class Code(Enum):
     """What kind of failure this is; every lane has one table from these to its own statuses.
 
-    The names are gRPC's canonical codes (https://grpc.github.io/grpc/core/md_doc_statuscodes.html), and two that only
-    HTTP tells apart.
+    The names are gRPC's canonical codes (https://grpc.github.io/grpc/core/md_doc_statuscodes.html),
+    and two that only HTTP tells apart.
     """
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
@@ -62,7 +63,9 @@ class InferdError(Exception):
     def text(self) -> str:
         """The whole sentence, as a caller reads it."""
         facts = ", ".join(
-            f"{word} {fact}" for word, fact in (("got", self.got), ("expected", self.expected)) if fact
+            f"{word} {fact}"
+            for word, fact in (("got", self.got), ("expected", self.expected))
+            if fact
         )
         sentence = f"{self.message}: {facts}" if facts else self.message
         return f"{sentence}. {self.cure}" if self.cure else sentence
@@ -125,7 +128,9 @@ class WrongShape(InvalidInput):
     def __init__(self, name: str, got: Sequence[int], expected: Sequence[int]) -> None:
         self.name, self.got_shape, self.expected_shape = name, tuple(got), tuple(expected)
         super().__init__(
-            f"input {name!r} has the wrong shape", got=shape_text(got), expected=shape_text(expected)
+            f"input {name!r} has the wrong shape",
+            got=shape_text(got),
+            expected=shape_text(expected),
         )
 
 

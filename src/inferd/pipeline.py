@@ -1,6 +1,6 @@
 """Puts the stages together, once: models below, and what every request passes on its way to them.
 
-    admit -> router -> dispatch -> a version's cache and scheduler -> its runtime
+admit -> router -> dispatch -> a version's cache and scheduler -> its runtime
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,8 @@ from inferd.spec import Batching, ModelSpec
 
 
 class Pipeline:
-    """Everything behind the dialects: a table of handlers by kind of call, and the lookup that decoders need."""
+    """Everything behind the dialects: a table of handlers by kind of call, and the lookup that
+    decoders need."""
 
     def __init__(self, settings: Settings, cores: int) -> None:
         self.home = Home(settings.model_threads)
@@ -38,7 +39,8 @@ class Pipeline:
         }
 
     def load(self, paths: Sequence[Path], name: str | None = None) -> None:
-        """Find, load, warm and publish every model at *paths*. Blocks; raises LoadError or ConfigError."""
+        """Find, load, warm and publish every model at *paths*. Blocks; raises LoadError or
+        ConfigError."""
         batching = Batching(
             self._settings.max_batch_size,
             self._settings.max_queue_delay_microseconds,
@@ -47,7 +49,9 @@ class Pipeline:
         specs = loader.find(paths, name)
         self._check_default(specs)
         for spec in specs:
-            version = self.manager.begin(ModelSpec(spec.name, spec.version, spec.artifact, batching))
+            version = self.manager.begin(
+                ModelSpec(spec.name, spec.version, spec.artifact, batching)
+            )
             self._preparer.prepare(version, loader.open_runtime(spec))
             self.manager.publish(version)
 
@@ -60,4 +64,6 @@ class Pipeline:
         names = sorted({spec.name for spec in specs})
         chosen = self._settings.default_model
         if chosen and chosen not in names:
-            raise ConfigError("--default-model is no model served", got=repr(chosen), expected=" or ".join(names))
+            raise ConfigError(
+                "--default-model is no model served", got=repr(chosen), expected=" or ".join(names)
+            )

@@ -1,7 +1,8 @@
-"""Finds plug-ins by name: a plug-in is a file (or package) in its kind's folder, or a third party's entry point.
+"""Finds plug-ins by name: a plug-in is a file (or package) in its kind's folder, or a third party's
+entry point.
 
-Listing imports nothing; loading imports one plug-in. A plug-in's module holds it under the name ``plugin``. Third
-parties declare theirs in their own distribution, in the group ``inferd.<kind>``:
+Listing imports nothing; loading imports one plug-in. A plug-in's module holds it under the name
+``plugin``. Third parties declare theirs in their own distribution, in the group ``inferd.<kind>``:
 
     [project.entry-points."inferd.runtimes"]
     toy = "toy_runtime"
@@ -22,7 +23,8 @@ KINDS = {
     "layouts": "inferd.models.layouts",
     "schedulers": "inferd.engine.schedulers",
 }
-"""Each kind of plug-in and the package whose modules are its built-in ones. ``base`` is the kind's contract."""
+"""Each kind of plug-in and the package whose modules are its built-in ones. ``base`` is the kind's
+contract."""
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -48,15 +50,18 @@ def load_all(kind: str) -> Iterator[tuple[str, Any]]:
 
 
 def require(package: str, extra: str) -> Any:
-    """Import *package* for a plug-in, or raise MissingPackage with the pip line that installs it."""
+    """Import *package* for a plug-in, or raise MissingPackage with the pip line that installs
+    it."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        # A package that is there and lacks one of its own is another fault, and must not be blamed on the extra.
+        # A package that is there and lacks one of its own is another fault, and must not be blamed
+        # on the extra.
         if error.name != package.partition(".")[0]:
             raise
         raise MissingPackage(
-            f"the package {package!r} is not installed", cure=f"Install it with: pip install 'inferd[{extra}]'"
+            f"the package {package!r} is not installed",
+            cure=f"Install it with: pip install 'inferd[{extra}]'",
         ) from None
 
 

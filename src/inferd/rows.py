@@ -1,6 +1,8 @@
-"""Rows of features, as people have them, to a model's tensors; and a model's outputs to predictions.
+"""Rows of features, as people have them, to a model's tensors; and a model's outputs to
+predictions.
 
-Shared by the plain protocol and the Python interface, so that the same row gives the same answer by either.
+Shared by the plain protocol and the Python interface, so that the same row gives the same answer by
+either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +20,9 @@ FEATURES = "features"
 class RowReader:
     """Makes a model's inputs from rows. One a version.
 
-    A row is the list of its features: the elements of the only input, or one value for each of several inputs, in the
-    signature's order; there it may also be an object by input name. ``None`` is a missing number: NaN.
+    A row is the list of its features: the elements of the only input, or one value for each of
+    several inputs, in the signature's order; there it may also be an object by input name. ``None``
+    is a missing number: NaN.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -39,8 +42,13 @@ class RowReader:
         return self.many([row])
 
     def many(self, rows: Sequence[Any], first: int = 0) -> dict[str, Array]:
-        """The inputs of all *rows*, which errors count from *first*. Raises InvalidInput for the first that is unfit."""
-        inputs = self._columns(rows, first) if self._only is None else {self._only.name: self._matrix(rows, first)}
+        """The inputs of all *rows*, which errors count from *first*. Raises InvalidInput for the
+        first that is unfit."""
+        inputs = (
+            self._columns(rows, first)
+            if self._only is None
+            else {self._only.name: self._matrix(rows, first)}
+        )
         for spec in self._signature.inputs if not self._any_rows else ():
             if not spec.admits(inputs[spec.name].shape):
                 raise WrongShape(spec.name, inputs[spec.name].shape, spec.shape)
@@ -53,7 +61,9 @@ class RowReader:
         width = self._width if not self._free else self._width_of(rows)
         for at, row in enumerate(rows, first):
             if not isinstance(row, list):
-                raise WrongValue(FEATURES, f"row {at} that is no list", "a list of features for each row")
+                raise WrongValue(
+                    FEATURES, f"row {at} that is no list", "a list of features for each row"
+                )
             if len(row) != width:
                 raise WrongCount(FEATURES, len(row), width, where=f"in row {at}")
         inner = self._inner if not self._free else (width,)
@@ -62,7 +72,9 @@ class RowReader:
     def _width_of(self, rows: Sequence[Any]) -> int:
         """As many values as the first row has, where the signature leaves one dimension free."""
         if len(self._inner) > 1:
-            raise InvalidInput("a row of features cannot be told into a tensor with several free dimensions")
+            raise InvalidInput(
+                "a row of features cannot be told into a tensor with several free dimensions"
+            )
         return len(rows[0]) if isinstance(rows[0], list) else 0
 
     def _columns(self, rows: Sequence[Any], first: int) -> dict[str, Array]:
@@ -75,7 +87,8 @@ class RowReader:
 
 
 def predictions(outputs: Mapping[str, Array], roles: Roles) -> tuple[Array, Array | None]:
-    """What a person reads of an answer: one prediction a row, and, for classifiers, the classes' probabilities.
+    """What a person reads of an answer: one prediction a row, and, for classifiers, the classes'
+    probabilities.
 
     A column of single values is flattened.
     """
@@ -105,7 +118,9 @@ def _vector(datatype: Datatype, values: list[Any]) -> Array:
 def _ones(spec: TensorSpec) -> tuple[int, ...]:
     """The dimensions after the first of a column's tensor, each of which must be able to be 1."""
     if any(d > 1 for d in spec.shape[1:]):
-        raise InvalidInput(f"a row of features has no place for input {spec.name!r}", expected=str(spec))
+        raise InvalidInput(
+            f"a row of features has no place for input {spec.name!r}", expected=str(spec)
+        )
     return (1,) * (len(spec.shape) - 1)
 
 
@@ -116,10 +131,14 @@ def _in_order(row: Any, names: Sequence[str], at: int) -> list[Any]:
         missing = [name for name in names if name not in row]
         if unknown or missing:
             got = f"unknown {unknown[0]!r}" if unknown else f"no {missing[0]!r}"
-            raise WrongValue(FEATURES, f"{got} in row {at}", "the names " + ", ".join(map(repr, names)))
+            raise WrongValue(
+                FEATURES, f"{got} in row {at}", "the names " + ", ".join(map(repr, names))
+            )
         return [row[name] for name in names]
     if not isinstance(row, list):
-        raise WrongValue(FEATURES, f"row {at} that is no list", "a list, or an object by name, for each row")
+        raise WrongValue(
+            FEATURES, f"row {at} that is no list", "a list, or an object by name, for each row"
+        )
     if len(row) != len(names):
         raise WrongCount(FEATURES, len(row), len(names), where=f"in row {at}")
     return row

@@ -1,4 +1,5 @@
-"""What a model takes and gives: names, datatypes and shapes; and the check that nothing unfit goes further."""
+"""What a model takes and gives: names, datatypes and shapes; and the check that nothing unfit goes
+further."""
 
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -21,7 +22,8 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 class TensorSpec(msgspec.Struct, frozen=True):
-    """One input or output: its name, its datatype's name, and its shape with -1 for a free dimension."""
+    """One input or output: its name, its datatype's name, and its shape with -1 for a free
+    dimension."""
 
     name: str
     datatype: str
@@ -35,18 +37,20 @@ class TensorSpec(msgspec.Struct, frozen=True):
     def admits(self, shape: Sequence[int]) -> bool:
         """Whether a tensor of *shape* fits: equal rank, and equal wherever this shape is fixed."""
         return len(shape) == len(self.shape) and all(
-            got == want if want >= 0 else got >= 0 for got, want in zip(shape, self.shape, strict=True)
+            got == want if want >= 0 else got >= 0
+            for got, want in zip(shape, self.shape, strict=True)
         )
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.datatype}[{', '.join(str(d) if d >= 0 else '?' for d in self.shape)}]"
+        dimensions = ", ".join(str(d) if d >= 0 else "?" for d in self.shape)
+        return f"{self.name}: {self.datatype}[{dimensions}]"
 
 
 class Signature(msgspec.Struct, frozen=True):
     """The inputs and outputs of a model, in the model's own order.
 
-    ``batch_axis`` is 0 where the first dimension of every tensor counts rows, so that requests may be joined and
-    split along it; None where a call is one indivisible thing.
+    ``batch_axis`` is 0 where the first dimension of every tensor counts rows, so that requests may
+    be joined and split along it; None where a call is one indivisible thing.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -80,7 +84,8 @@ Layout: TypeAlias = tuple[tuple[str, str, Shape], ...]
 
 
 class Checker:
-    """Holds requests against one signature. One a version; it remembers which layouts it has let through."""
+    """Holds requests against one signature. One a version; it remembers which layouts it has let
+    through."""
 
     REMEMBERED = 1024  # distinct layouts of one model's requests; beyond that each is checked anew
 
@@ -96,8 +101,8 @@ class Checker:
     def admit(self, layout: Layout) -> Admitted:
         """Check the layout of every input sent, before anything of its size is allocated.
 
-        A model without a batch axis has one row. Raises DuplicateInput, UnexpectedInput, WrongDatatype, WrongShape,
-        MissingInput or BatchMismatch, in this order of precedence.
+        A model without a batch axis has one row. Raises DuplicateInput, UnexpectedInput,
+        WrongDatatype, WrongShape, MissingInput or BatchMismatch, in this order of precedence.
         """
         admitted = self._admitted.get(layout)
         if admitted is None:
@@ -166,8 +171,8 @@ class Roles(msgspec.Struct, frozen=True):
 def roles(signature: Signature) -> Roles:
     """Tell the outputs' roles from their datatypes and ranks.
 
-    A classifier as ONNX converters write it has a label (whole numbers or strings, one a row) and a matrix of
-    probabilities; anything else predicts with its first output.
+    A classifier as ONNX converters write it has a label (whole numbers or strings, one a row) and a
+    matrix of probabilities; anything else predicts with its first output.
     """
     labels = [s for s in signature.outputs if s.datatype in _LABELS and _one_a_row(s.shape)]
     scores = [s for s in signature.outputs if s.datatype in _SCORES and len(s.shape) == 2]

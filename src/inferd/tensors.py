@@ -1,4 +1,5 @@
-"""The datatypes: one table between the protocols' names, numpy, TensorFlow and ONNX; and JSON values to arrays."""
+"""The datatypes: one table between the protocols' names, numpy, TensorFlow and ONNX; and JSON
+values to arrays."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -21,7 +22,8 @@ class Datatype(msgspec.Struct, frozen=True):
     tensorflow: str
     onnx: str
     values: frozenset[type]
-    """The Python types that a JSON document may hold for an element: nothing is coerced between JSON kinds."""
+    """The Python types that a JSON document may hold for an element: nothing is coerced between
+    JSON kinds."""
 
 
 _INTEGER, _REAL = frozenset({int}), frozenset({int, float})
@@ -59,7 +61,8 @@ def datatype_of(array: Array) -> Datatype:
 def array_from_values(
     name: str, values: list[Any], datatype: Datatype, shape: Sequence[int], count: int
 ) -> Array:
-    """A C-contiguous array of *shape*, of *count* elements, from the flat or nested JSON list *values*.
+    """A C-contiguous array of *shape*, of *count* elements, from the flat or nested JSON list
+    *values*.
 
     Nesting is not compared with the shape, as in Triton; the number of elements is.
     Raises InvalidInput, before anything of the shape's size is allocated.
@@ -88,14 +91,17 @@ def flat_array(name: str, values: list[Any], datatype: Datatype) -> Array:
 def flatten(values: list[Any]) -> list[Any]:
     """The leaves of nested lists, in row-major order.
 
-    Raises InvalidInput if lists and values stand side by side, or deeper than any tensor has dimensions.
+    Raises InvalidInput if lists and values stand side by side, or deeper than any tensor has
+    dimensions.
     """
     for _ in range(MAX_RANK):
         kinds = set(map(type, values))
         if list not in kinds:
             return values
         if len(kinds) > 1:
-            raise InvalidInput("lists and values stand side by side", expected="lists of equal depth")
+            raise InvalidInput(
+                "lists and values stand side by side", expected="lists of equal depth"
+            )
         values = [leaf for inner in values for leaf in inner]
     raise InvalidInput("the lists are nested too deep", expected=f"at most {MAX_RANK} levels")
 
@@ -126,13 +132,17 @@ _VALUE_NAMES = {
     _TRUTH: "true or false",
 }
 _SCHEMA_TYPES = {_INTEGER: "integer", _REAL: "number", _TEXT: "string", _TRUTH: "boolean"}
-_JSON_NAMES = {str: "a string", bool: "true or false", float: "a fraction", int: "an integer"}
+_JSON_NAMES: dict[type, str] = {
+    str: "a string",
+    bool: "true or false",
+    float: "a fraction",
+    int: "an integer",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def _first_misfit(values: list[Any], datatype: Datatype) -> str:
     """Where the first value of a wrong kind stands, and its kind; never the value itself."""
     at, kind = next((i, type(v)) for i, v in enumerate(values) if type(v) not in datatype.values)
-    return f"{_JSON_NAMES.get(kind, _CONTAINERS.get(kind, 'null'))} at position {at}"
-
-
-_CONTAINERS = {list: "a list", dict: "an object"}
+    return f"{_JSON_NAMES.get(kind, 'null')} at position {at}"

@@ -1,4 +1,5 @@
-"""The FastAPI app for all that is not inference: the documentation pages, the OpenAPI document, the front page."""
+"""The FastAPI app for all that is not inference: the documentation pages, the OpenAPI document, the
+front page."""
 
 from pathlib import Path
 
@@ -13,12 +14,18 @@ from inferd.models.manager import Manager
 from inferd.protocols.base import Dialect
 
 ASSETS = Path(__file__).parent / "assets"
-TYPES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css", "icon.svg": "image/svg+xml"}
+TYPES = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
 
 
 def build(manager: Manager, dialects: list[Dialect]) -> FastAPI:
     """The app over *manager*'s models; it asks for them anew at each request."""
-    app = FastAPI(title="inferd", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="inferd", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
+    )
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request) -> JSONResponse:
@@ -39,7 +46,9 @@ def build(manager: Manager, dialects: list[Dialect]) -> FastAPI:
     async def asset(name: str) -> FileResponse:
         if name not in TYPES:
             raise HTTPException(404)
-        return FileResponse(ASSETS / name, media_type=TYPES[name], headers={"cache-control": "max-age=86400"})
+        return FileResponse(
+            ASSETS / name, media_type=TYPES[name], headers={"cache-control": "max-age=86400"}
+        )
 
     @app.get("/", include_in_schema=False)
     async def front(request: Request) -> RedirectResponse:
@@ -61,4 +70,3 @@ _TEXTS = {
     404: "nothing is served at this URL. The page /docs lists what is",
     405: "wrong method for this URL. The page /docs lists what is served",
 }
-

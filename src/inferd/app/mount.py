@@ -1,4 +1,5 @@
-"""inferd as an ASGI app, to be mounted in somebody else's: the same dialects, without the fast lane."""
+"""inferd as an ASGI app, to be mounted in somebody else's: the same dialects, without the fast
+lane."""
 
 import asyncio
 import os
@@ -19,17 +20,21 @@ from inferd.pipeline import Pipeline
 from inferd.protocols.base import JSON, Dialect, Message, Payload
 
 
-def asgi(*paths: str | os.PathLike[str], name: str | None = None, **settings: Any) -> "MountedServer":
+def asgi(
+    *paths: str | os.PathLike[str], name: str | None = None, **settings: Any
+) -> "MountedServer":
     """An ASGI app that serves the models at *paths*, to be mounted or run by any ASGI server.
 
-    Loads the models before it returns. *settings* are those of ``docs/settings.md``; those of the socket have no
-    meaning here. Raises LoadError or ConfigError.
+    Loads the models before it returns. *settings* are those of ``docs/settings.md``; those of the
+    socket have no meaning here. Raises LoadError or ConfigError.
 
         app = FastAPI()
         app.mount("/models", inferd.asgi("iris.onnx"))
     """
     chosen = config.resolve(settings, {}, {})
-    pipeline = Pipeline(chosen, cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    pipeline = Pipeline(
+        chosen, cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    )
     pipeline.load([Path(path) for path in paths], name)
     return MountedServer(pipeline, chosen.max_body_bytes)
 
@@ -66,12 +71,18 @@ class MountedServer:
         """Let go of the models and threads. The ASGI lifespan's end does it too."""
         self._pipeline.close()
 
-    async def _answer(self, match: Match, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+    async def _answer(
+        self, match: Match, scope: Mapping[str, Any], receive: Any, send: Any
+    ) -> None:
         headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
-        message = Message(b"", match.path, headers, scope.get("query_string", b""), door.off(headers))
+        message = Message(
+            b"", match.path, headers, scope.get("query_string", b""), door.off(headers)
+        )
         try:
             message.body = await self._body(receive)
-            call: Call = await asyncio.to_thread(match.operation.decode, message, self._pipeline.manager.lookup)
+            call: Call = await asyncio.to_thread(
+                match.operation.decode, message, self._pipeline.manager.lookup
+            )
             await self._run(match, call, send)
         except Exception as error:  # noqa: BLE001 - the transport boundary
             await _send(send, *_error(match.dialect, own(error), message))
@@ -100,7 +111,9 @@ class MountedServer:
             chunks.append(event.get("body", b""))
             size += len(chunks[-1])
             if size > self._body_bytes:
-                raise PayloadTooLarge("the body is too large", expected=f"at most {self._body_bytes} bytes")
+                raise PayloadTooLarge(
+                    "the body is too large", expected=f"at most {self._body_bytes} bytes"
+                )
             more = event.get("more_body", False)
         return b"".join(chunks)
 

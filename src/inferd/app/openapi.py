@@ -1,4 +1,5 @@
-"""The OpenAPI document: one entry for each route and model, with the model's real fields and a row that works."""
+"""The OpenAPI document: one entry for each route and model, with the model's real fields and a row
+that works."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +15,11 @@ ERROR = {
     "description": "What was wrong: what was got, what was expected.",
     "content": {
         "application/json": {
-            "schema": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+            "schema": {
+                "type": "object",
+                "properties": {"error": {"type": "string"}},
+                "required": ["error"],
+            }
         }
     },
 }
@@ -27,7 +32,9 @@ def describe(manager: Manager, dialects: Sequence[Dialect], root_path: str) -> d
         for path, handle in _places(route, manager):
             documentation = route.operation.document(handle)
             if documentation is not None:
-                paths.setdefault(path, {})[route.method.lower()] = _operation(dialect, route, path, documentation)
+                paths.setdefault(path, {})[route.method.lower()] = _operation(
+                    dialect, route, path, documentation
+                )
     return {
         "openapi": "3.1.0",
         "info": {"title": "inferd", "version": __version__},
@@ -53,7 +60,9 @@ def _default(manager: Manager) -> Handle | None:
         return None
 
 
-def _operation(dialect: Dialect, route: Route, path: str, documentation: Documentation) -> dict[str, Any]:
+def _operation(
+    dialect: Dialect, route: Route, path: str, documentation: Documentation
+) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "tags": [dialect.name],
         "operationId": f"{route.method.lower()}{path}".replace("/", "_"),

@@ -12,7 +12,8 @@ from inferd.errors import InferdError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the process's exit code: 0, 1 for an error, 2 for a wrong command line."""
+    """Run one command and return the process's exit code: 0, 1 for an error, 2 for a wrong command
+    line."""
     parser = argparse.ArgumentParser(
         prog="inferd",
         description="Takes a trained model and makes it answer.",

@@ -17,8 +17,8 @@ examples:
                                              several models; /predict asks a
   inferd serve iris.onnx --port 0            on any free port; the banner tells which
 
-Every option can be set in the environment (INFERD_PORT=8080) or in inferd.toml (port = 8080) as well;
-the command line wins over the environment, and the environment over the file.
+Every option can be set in the environment (INFERD_PORT=8080) or in inferd.toml (port = 8080) as
+well; the command line wins over the environment, and the environment over the file.
 """
 
 
@@ -27,13 +27,17 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "serve",
         help="load models and answer",
-        description="Load models and answer, over REST, in every protocol that their clients speak.",
+        description="Load models and answer over REST, in the protocols that their clients speak.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="A model file: version 1 of a model.")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="A model file: version 1 of a model."
+    )
     parser.add_argument("--name", help="The model's name, for one PATH (default: the file's name).")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="Settings in TOML (default: inferd.toml).")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="Settings in TOML (default: inferd.toml)."
+    )
     for setting in config.settings_table():
         _add_setting(parser, setting)
     parser.set_defaults(run=run)
@@ -41,31 +45,45 @@ def add_to(commands: Any) -> None:
 
 def _add_setting(parser: argparse.ArgumentParser, setting: config.Setting) -> None:
     default = "" if setting.default in ("", False) else f" (default: {setting.default})"
-    options: dict[str, Any] = {"dest": setting.name, "default": argparse.SUPPRESS, "help": setting.help + default}
+    options: dict[str, Any] = {
+        "dest": setting.name,
+        "default": argparse.SUPPRESS,
+        "help": setting.help + default,
+    }
     if setting.type is bool:
         parser.add_argument(setting.flag, action=argparse.BooleanOptionalAction, **options)
     else:
-        parser.add_argument(setting.flag, metavar=setting.name.rpartition("_")[2].upper(), **options)
+        parser.add_argument(
+            setting.flag, metavar=setting.name.rpartition("_")[2].upper(), **options
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     started = time.perf_counter()
-    given = {s.name: getattr(arguments, s.name) for s in config.settings_table() if hasattr(arguments, s.name)}
-    file = arguments.config or (Path(os.environ[variable]) if (variable := config.CONFIG_VARIABLE) in os.environ else None)
+    given = {
+        s.name: getattr(arguments, s.name)
+        for s in config.settings_table()
+        if hasattr(arguments, s.name)
+    }
+    file = arguments.config or (
+        Path(os.environ[variable]) if (variable := config.CONFIG_VARIABLE) in os.environ else None
+    )
     settings = config.resolve(given, os.environ, config.read_file(file))
 
-    from inferd import log  # noqa: PLC0415 - a command imports its program only when it runs
-    from inferd.server.banner import banner  # noqa: PLC0415
-    from inferd.server.program import run_until_signal  # noqa: PLC0415
-    from inferd.server.worker import Worker  # noqa: PLC0415
+    from inferd import log
+    from inferd.server.banner import banner
+    from inferd.server.program import run_until_signal
+    from inferd.server.worker import Worker
 
     log.start(settings.log_level)
     worker = Worker(arguments.paths, settings, arguments.name)
     worker.prepare()
 
     def tell() -> None:
-        text = banner(worker.manager.ready(), worker.dialects, worker.url, time.perf_counter() - started)
+        text = banner(
+            worker.manager.ready(), worker.dialects, worker.url, time.perf_counter() - started
+        )
         print(text, flush=True)
 
     run_until_signal(worker, tell)

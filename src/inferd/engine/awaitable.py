@@ -1,4 +1,5 @@
-"""A Reply that can be awaited: for ASGI servers, streams and notebooks, whose callers wait in a coroutine."""
+"""A Reply that can be awaited: for ASGI servers, streams and notebooks, whose callers wait in a
+coroutine."""
 
 import asyncio
 from collections import deque
@@ -9,7 +10,8 @@ from inferd.errors import Cancelled, InferdError
 
 
 class AwaitableReply:
-    """Collects parts for ``async for``, or the only part for ``await first()``. For the loop thread only."""
+    """Collects parts for ``async for``, or the only part for ``await first()``. For the loop thread
+    only."""
 
     ROOM = 4  # parts held unread before the maker is asked to wait
 
@@ -60,7 +62,8 @@ class AwaitableReply:
         raise Cancelled("the call ended without an answer")
 
     async def __aiter__(self) -> AsyncIterator[Response]:
-        """Every part, as it comes; leaving early cancels the call. Raises the error that it ended with."""
+        """Every part, as it comes; leaving early cancels the call. Raises the error that it ended
+        with."""
         try:
             while True:
                 while self._parts:

@@ -1,4 +1,5 @@
-"""Answers that were given before. Stands before a version's scheduler, in the engine's call shape."""
+"""Answers that were given before. Stands before a version's scheduler, in the engine's call
+shape."""
 
 from inferd.calls import Handler
 

@@ -21,11 +21,14 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 UNKNOWN = Cost(float("inf"), 0.0)
-"""A model that could not be measured is taken for slow: a thread costs little, a blocked loop everything."""
+"""A model that could not be measured is taken for slow: a thread costs little, a blocked loop
+everything."""
 
-ROWS = 64  # the second point of the line: far enough from one row to tell the slope, quick enough to measure
+ROWS = 64  # the line's second point: far enough to tell the slope, quick enough to measure
 REPEATS = 5  # the least of a few runs is the cost without the machine's other business
-PATIENCE_US = 20_000  # what takes longer is slow whatever the exact figure, and is not run again to find out
+PATIENCE_US = (
+    20_000  # what takes longer is slow whatever the exact figure, and is not run again to find out
+)
 
 
 def fit(one_row_us: float, many_rows_us: float, rows: int) -> Cost:
@@ -34,8 +37,14 @@ def fit(one_row_us: float, many_rows_us: float, rows: int) -> Cost:
     return Cost(max(0.0, one_row_us - per_row), per_row)
 
 
-def measure(run: Callable[[Mapping[str, Array]], object], row: Mapping[str, Array], joins: bool, clock: Nanoseconds) -> Cost:
-    """Run one row a few times, and *ROWS* rows where rows can be joined. Blocks; raises whatever the model raises."""
+def measure(
+    run: Callable[[Mapping[str, Array]], object],
+    row: Mapping[str, Array],
+    joins: bool,
+    clock: Nanoseconds,
+) -> Cost:
+    """Run one row a few times, and *ROWS* rows where rows can be joined. Blocks; raises whatever
+    the model raises."""
     one = _least(run, row, clock)
     if not joins:
         return Cost(one, 0.0)
@@ -43,7 +52,9 @@ def measure(run: Callable[[Mapping[str, Array]], object], row: Mapping[str, Arra
     return fit(one, many, ROWS)
 
 
-def _least(run: Callable[[Mapping[str, Array]], object], inputs: Mapping[str, Array], clock: Nanoseconds) -> float:
+def _least(
+    run: Callable[[Mapping[str, Array]], object], inputs: Mapping[str, Array], clock: Nanoseconds
+) -> float:
     least = float("inf")
     for _ in range(REPEATS):
         started = clock()

@@ -1,7 +1,7 @@
 """Runs one version's runtime, at once or in a thread, answers its requests and completes them.
 
-Schedulers decide when and where; this does it. Everything here is for the loop thread, but the bodies that run in a
-thread, which touch nothing but the runtime and the arrays.
+Schedulers decide when and where; this does it. Everything here is for the loop thread, but the
+bodies that run in a thread, which touch nothing but the runtime and the arrays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,17 @@ from inferd.tensors import Array
 
 
 class Execution:
-    """The means of a scheduler: one loaded version, what it costs, and the threads it may run in."""
+    """The means of a scheduler: one loaded version, what it costs, and the threads it may run
+    in."""
 
     def __init__(
-        self, runtime: Runtime, cost: Cost, inline_limit_us: float, home: Home, journal: Record, clock: Nanoseconds
+        self,
+        runtime: Runtime,
+        cost: Cost,
+        inline_limit_us: float,
+        home: Home,
+        journal: Record,
+        clock: Nanoseconds,
     ) -> None:
         self.runtime, self.home, self.clock, self.counters = runtime, home, clock, Counters()
         self._journal, self._run = journal, runtime.run
@@ -37,7 +44,7 @@ class Execution:
         started = self.clock()
         try:
             outputs = self._run(request.inputs, request.outputs)
-        except Exception as error:  # noqa: BLE001 - the dispatch boundary: a model may raise anything
+        except Exception as error:  # noqa: BLE001 - the dispatch boundary
             self.fail(request, reply, failure(error, request))
             return
         counters = self.counters
@@ -48,13 +55,21 @@ class Execution:
         self.complete(request, failed=False)
 
     def run_in_thread(
-        self, inputs: Mapping[str, Array], outputs: Sequence[str], then: Callable[[Done[dict[str, Array]]], None]
+        self,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str],
+        then: Callable[[Done[dict[str, Array]]], None],
     ) -> None:
         """Run the model in a thread and give *then* its outputs."""
-        self.home.submit(self.home.models, partial(self.runtime.run, inputs, outputs), self._timed(then))
+        self.home.submit(
+            self.home.models, partial(self.runtime.run, inputs, outputs), self._timed(then)
+        )
 
-    def stream_in_thread(self, request: InferRequest, reply: Reply, then: Callable[[], None]) -> None:
-        """Run a streaming model in a thread, its parts going to *reply* as fast as that takes them."""
+    def stream_in_thread(
+        self, request: InferRequest, reply: Reply, then: Callable[[], None]
+    ) -> None:
+        """Run a streaming model in a thread, its parts going to *reply* as fast as that takes
+        them."""
         parts = partial(self.runtime.stream, request.inputs, request.outputs)
         work = partial(stream, parts, request, reply, self.home)
 
@@ -80,7 +95,8 @@ class Execution:
         self.complete(request, failed=True)
 
     def complete(self, request: InferRequest, *, failed: bool) -> None:
-        """The completion hook: count, let go of the version, tell the journal. Once a request, after its answer."""
+        """The completion hook: count, let go of the version, tell the journal. Once a request,
+        after its answer."""
         counters = self.counters
         counters.requests += 1
         counters.rows += request.rows
@@ -114,11 +130,17 @@ MANY = 1 << 62
 
 
 def failure(error: Exception, request: InferRequest) -> InferdError:
-    """What the caller is told of *error*: its own text where it is one of ours, and nothing of the inside otherwise."""
+    """What the caller is told of *error*: its own text where it is one of ours, and nothing of the
+    inside otherwise."""
     if isinstance(error, InferdError):
         return error
     logger.error(
-        "model %s version %s failed on request %r", request.handle.model, request.handle.version, request.id,
+        "model %s version %s failed on request %r",
+        request.handle.model,
+        request.handle.version,
+        request.id,
         exc_info=error,
     )
-    return RunFailed(f"model {request.handle.model!r} failed on this request", cure="The server's log says why.")
+    return RunFailed(
+        f"model {request.handle.model!r} failed on this request", cure="The server's log says why."
+    )

@@ -18,6 +18,14 @@ class Done(msgspec.Struct, Generic[T]):
     value: T | None
     error: Exception | None = None
 
+    def result(self) -> T:
+        """The value; raises the exception, or TypeError where there is neither."""
+        if self.error is not None:
+            raise self.error
+        if self.value is None:
+            raise TypeError("the work returned nothing")
+        return self.value
+
 
 Then: TypeAlias = Callable[[Done[Any]], None]
 
@@ -42,7 +50,8 @@ class Home:
         return self._loop
 
     def post(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call *callback* on the loop thread, soon. The one door from other threads; silent once the loop is gone."""
+        """Call *callback* on the loop thread, soon. The one door from other threads; silent once
+        the loop is gone."""
         try:
             self.loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:  # the loop was closed: nobody is left to be told
@@ -60,6 +69,6 @@ class Home:
     def _run(self, work: Callable[[], Any], then: Then) -> None:
         try:
             done = Done(work())
-        except Exception as error:  # noqa: BLE001 - whatever a model raises is told to its caller, on the loop
+        except Exception as error:  # noqa: BLE001 - told to the caller, on the loop
             done = Done(None, error)
         self.post(then, done)

@@ -1,4 +1,5 @@
-"""Makes a loaded runtime answer: warms and measures it, and puts the scheduler that suits it in front."""
+"""Makes a loaded runtime answer: warms and measures it, and puts the scheduler that suits it in
+front."""
 
 from inferd import plugins
 from inferd.calls import Handler
@@ -20,18 +21,30 @@ from inferd.tensors import Array
 class Preparer:
     """What every version's engine is made from."""
 
-    def __init__(self, home: Home, journal: Record, clock: Nanoseconds, inline_limit_us: float, instances: int) -> None:
+    def __init__(
+        self,
+        home: Home,
+        journal: Record,
+        clock: Nanoseconds,
+        inline_limit_us: float,
+        instances: int,
+    ) -> None:
         self.home, self._journal, self._clock = home, journal, clock
         self._inline_limit_us, self._instances = inline_limit_us, instances
 
     def prepare(self, version: Version, runtime: Runtime) -> None:
-        """Fill *version* with *runtime*, ready to be published. Blocks while the model is run for the first time."""
+        """Fill *version* with *runtime*, ready to be published. Blocks while the model is run for
+        the first time."""
         example = example_inputs(runtime.signature, runtime.example())
         cost = UNKNOWN if runtime.streams else self._measure(version, runtime, example)
-        execution = Execution(runtime, cost, self._inline_limit_us, self.home, self._journal, self._clock)
+        execution = Execution(
+            runtime, cost, self._inline_limit_us, self.home, self._journal, self._clock
+        )
         instances = self._instances if runtime.parallel else 1
         name = scheduler_for(runtime.signature, version.spec.batching, streams=runtime.streams)
-        scheduler: Handler = plugins.load("schedulers", name)(execution, version.spec.batching, instances)
+        scheduler: Handler = plugins.load("schedulers", name)(
+            execution, version.spec.batching, instances
+        )
         version.fill(runtime, cache.off(scheduler), example)
 
     def _measure(self, version: Version, runtime: Runtime, example: dict[str, Array]) -> Cost:
@@ -39,10 +52,15 @@ class Preparer:
         try:
             check_outputs(runtime.signature, runtime.run(example, names), 1)
             return measure(
-                lambda inputs: runtime.run(inputs, names), example, runtime.signature.batch_axis == 0, self._clock
+                lambda inputs: runtime.run(inputs, names),
+                example,
+                runtime.signature.batch_axis == 0,
+                self._clock,
             )
-        except Exception as error:  # noqa: BLE001 - the row is a guess, and a model may refuse a guess in any way
-            logger.warning("model %s refused the row that it was to be measured with: %s", version.model, error)
+        except Exception as error:  # noqa: BLE001 - a model may refuse a guess in any way
+            logger.warning(
+                "model %s refused the row that it was to be measured with: %s", version.model, error
+            )
             return UNKNOWN
 
 

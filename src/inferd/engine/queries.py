@@ -1,4 +1,5 @@
-"""Answers the calls that ask about the server and its models, from the manager's state. Each is a Handler."""
+"""Answers the calls that ask about the server and its models, from the manager's state. Each is a
+Handler."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +33,9 @@ def queries(manager: Manager) -> dict[type[Call], Handler]:
         ServerLive: _answer(lambda _: Readiness(True)),
         ServerReady: _answer(lambda _: manager.readiness()),
         ServerMetadata: _answer(
-            lambda _: ServerDescription("inferd", __version__, tuple(v.model for v in manager.ready()))
+            lambda _: ServerDescription(
+                "inferd", __version__, tuple(v.model for v in manager.ready())
+            )
         ),
         ModelReady: _answer(model_ready),
         ModelMetadata: _answer(lambda call: manager.describe(call.model, call.version)),

@@ -20,7 +20,9 @@ class Counters:
     __slots__ = ("compute_ns", "executions", "failures", "queue_ns", "requests", "rows")
 
     def __init__(self) -> None:
-        self.requests = self.failures = self.rows = self.executions = self.compute_ns = self.queue_ns = 0
+        self.requests = self.failures = self.rows = self.executions = self.compute_ns = (
+            self.queue_ns
+        ) = 0
 
     def read(self) -> Statistics:
         """The counts as they are now."""

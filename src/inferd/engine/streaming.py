@@ -1,4 +1,5 @@
-"""Carries a streaming model's parts from its thread to the loop, no faster than the caller reads them."""
+"""Carries a streaming model's parts from its thread to the loop, no faster than the caller reads
+them."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,10 +13,11 @@ from inferd.tensors import Array
 def stream(
     parts: Callable[[], Iterator[dict[str, Array]]], request: InferRequest, reply: Reply, home: Home
 ) -> None:
-    """Give *reply* every part. Runs in a worker thread; stops between two parts when the caller goes away.
+    """Give *reply* every part. Runs in a worker thread; stops between two parts when the caller
+    goes away.
 
-    After each part it waits until the reply was seen writable on the loop thread, so that at most one part is under
-    way and the model makes the next only when there is room for it.
+    After each part it waits until the reply was seen writable on the loop thread, so that at most
+    one part is under way and the model makes the next only when there is room for it.
     """
     iterator = parts()
     try:

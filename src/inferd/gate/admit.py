@@ -1,4 +1,5 @@
-"""Whether a decoded request may run: its principal, model, rows and deadline against limits and grants."""
+"""Whether a decoded request may run: its principal, model, rows and deadline against limits and
+grants."""
 
 from inferd.calls import Handler
 

@@ -1,6 +1,8 @@
-"""Carries a request that is no inference to the ASGI app behind the lane, and the app's answer back.
+"""Carries a request that is no inference to the ASGI app behind the lane, and the app's answer
+back.
 
-Behaves as uvicorn does where the ASGI specification leaves a choice; the tests hold both against one app.
+Behaves as uvicorn does where the ASGI specification leaves a choice; the tests hold both against
+one app.
 """
 
 import asyncio
@@ -109,7 +111,7 @@ class AppTurn(Turn):
     async def _run(self) -> None:
         try:
             await self._carrier.service.app(self._scope(), self.receive, self.send)
-        except Exception:  # the transport boundary: whatever the app raises
+        except Exception:  # noqa: BLE001 - the transport boundary: whatever the app raises
             logger.exception("the app failed on %s", self._head.method.decode("latin-1"))
         if not self.done and not self.cancelled:
             self._fail()
@@ -120,7 +122,9 @@ class AppTurn(Turn):
             self._carrier.abort()
             return
         self.keep_alive = False
-        self._start_answer(500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21")])
+        self._start_answer(
+            500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21")]
+        )
         self._write(b"Internal Server Error", last=True)
 
     def _scope(self) -> dict[str, Any]:
@@ -144,7 +148,7 @@ class AppTurn(Turn):
     def _start_answer(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._started = True
         fields = [(name.lower(), value) for name, value in headers]
-        names = {name: value for name, value in fields}
+        names = dict(fields)
         if names.get(b"connection", b"").lower() == b"close" or not self._read:
             # An answer before the end of the body: the rest would have to be read for nothing.
             self.keep_alive = False
@@ -172,7 +176,9 @@ class AppTurn(Turn):
             if self._left < 0 or (last and self._left):
                 raise RuntimeError("the app's body is not as long as its content-length")
         if self._chunked:
-            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"0\r\n\r\n" if last else b"")
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (
+                b"0\r\n\r\n" if last else b""
+            )
         self.done = last
         self._carrier.send(self, body, last=last)
         if last:

@@ -1,7 +1,9 @@
-"""One inference request of an HTTP/1 connection, from its last byte to its answer: the lane's Reply."""
+"""One inference request of an HTTP/1 connection, from its last byte to its answer: the lane's
+Reply."""
 
 from collections.abc import Callable
 from functools import partial
+
 from inferd.calls import Call, InferResponse, Response
 from inferd.engine.home import Done
 from inferd.errors import InferdError, RunFailed, Unsupported
@@ -40,11 +42,12 @@ class Exchange(Turn):
 
     def decoded(self, done: Done[Call]) -> None:
         """Go on after the request was read in a thread."""
-        if done.error is not None:
-            self.fail(own(done.error))
-        elif done.value is not None:
-            self.call = done.value
-            self.match.handler(done.value, self)
+        try:
+            self.call = done.result()
+        except Exception as error:  # noqa: BLE001 - the transport boundary
+            self.fail(own(error))
+        else:
+            self.match.handler(self.call, self)
 
     def part(self, response: Response) -> None:
         if self.cancelled or self.done:
@@ -53,13 +56,18 @@ class Exchange(Turn):
         if operation.streams:
             self._stream(response)
         elif self._payload is not None or self._encoding:
-            self._payload = Unsupported("this model answers in parts", cure="Ask it over a streaming URL.")
-        elif isinstance(response, InferResponse) and response.size() > self._carrier.service.limits.offload_values:
+            self._payload = Unsupported(
+                "this model answers in parts", cure="Ask it over a streaming URL."
+            )
+        elif (
+            isinstance(response, InferResponse)
+            and response.size() > self._carrier.service.limits.offload_values
+        ):
             self._encode_in_thread(response)
         else:
             try:
                 self._payload = operation.encode(self.call, response)
-            except Exception as error:  # noqa: BLE001 - the transport boundary: an answer that cannot be written
+            except Exception as error:  # noqa: BLE001 - the transport boundary
                 self._payload = own(error)
 
     def end(self) -> None:
@@ -81,18 +89,22 @@ class Exchange(Turn):
     def fail(self, error: InferdError) -> None:
         if self.done or self.cancelled:
             self.done = True
-        elif self._begun:  # too late for a status: cutting the connection is the only way to say so in HTTP/1.1
+        elif (
+            self._begun
+        ):  # too late for a status: cutting the connection is the only way to say so in HTTP/1.1
             self.done = True
             self._carrier.abort()
         else:
-            head, body = error_answer(self.match.dialect, error, self.message, self._carrier.service)
+            head, body = error_answer(
+                self.match.dialect, error, self.message, self._carrier.service
+            )
             field = connection_field(self, old_http=self.old_http)
             self._finish(head + field + b"\r\n" + (b"" if self.head_only else body))
 
     def _encode(self, response: Response) -> Payload | InferdError:
         try:
             return self.match.operation.encode(self.call, response)
-        except Exception as error:  # noqa: BLE001 - the transport boundary: an answer that cannot be written
+        except Exception as error:  # noqa: BLE001 - the transport boundary
             return own(error)
 
     def _encode_in_thread(self, response: Response) -> None:
@@ -109,10 +121,16 @@ class Exchange(Turn):
 
     def _answer(self, payload: Payload) -> bytes:
         body = payload.body
-        if payload.content_type is JSON and self.keep_alive and not (payload.headers or self.old_http or self.head_only):
+        if (
+            payload.content_type is JSON
+            and self.keep_alive
+            and not (payload.headers or self.old_http or self.head_only)
+        ):
             return b"%b%d\r\n\r\n%b" % (self._carrier.service.ok_json, len(body), body)
         length = b"content-length: %d\r\n" % len(body)
-        head = self._head(payload) + length + connection_field(self, old_http=self.old_http) + b"\r\n"
+        head = (
+            self._head(payload) + length + connection_field(self, old_http=self.old_http) + b"\r\n"
+        )
         return head if self.head_only else head + body
 
     def _stream(self, response: Response) -> None:
@@ -127,7 +145,12 @@ class Exchange(Turn):
             if self.old_http:
                 self.keep_alive = False
             framing = b"" if self.old_http else b"transfer-encoding: chunked\r\n"
-            start = self._head(payload) + framing + connection_field(self, old_http=self.old_http) + b"\r\n"
+            start = (
+                self._head(payload)
+                + framing
+                + connection_field(self, old_http=self.old_http)
+                + b"\r\n"
+            )
         self._carrier.send(self, start + self._chunk(payload.body), last=False)
 
     def _chunk(self, data: bytes) -> bytes:
@@ -136,7 +159,9 @@ class Exchange(Turn):
     def _head(self, payload: Payload) -> bytes:
         lines = b"".join(b"%b: %b\r\n" % header for header in payload.headers)
         return b"HTTP/1.1 200 OK\r\n%bcontent-type: %b\r\n%b" % (
-            self._carrier.service.date, payload.content_type, lines,
+            self._carrier.service.date,
+            payload.content_type,
+            lines,
         )
 
     def _finish(self, data: bytes) -> None:
@@ -145,9 +170,9 @@ class Exchange(Turn):
 
 
 def own(error: Exception) -> InferdError:
-    """*error* itself where it is one of ours; otherwise a text that tells nothing of the inside, and a line in the log."""
+    """*error* itself where it is one of ours; otherwise a text that tells nothing of the inside,
+    and a line in the log."""
     if isinstance(error, InferdError):
         return error
     logger.error("a request or an answer could not be coded", exc_info=error)
     return RunFailed("the server failed on this request", cure="The server's log says why.")
-

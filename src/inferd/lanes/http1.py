@@ -1,7 +1,9 @@
-"""HTTP/1.1 over a socket: the fast lane. Bytes are parsed where they arrive, and inference is answered from there.
+"""HTTP/1.1 over a socket: the fast lane. Bytes are parsed where they arrive, and inference is
+answered from there.
 
-Requests of the dialects never become an ASGI scope, a task or a queue hop; all others go to the app behind, through
-``asgi_bridge``. Answers leave in the order of the requests (RFC 9112, section 9.3.2).
+Requests of the dialects never become an ASGI scope, a task or a queue hop; all others go to the app
+behind, through ``asgi_bridge``. Answers leave in the order of the requests (RFC 9112, section
+9.3.2).
 """
 
 import asyncio
@@ -22,7 +24,9 @@ from inferd.lanes.turn import Turn, connection_field, error_answer
 from inferd.protocols.base import Message
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LINGER_SECONDS = 2.0  # how long a refused body is read on, so that the refusal reaches a client that still sends
+LINGER_SECONDS = (
+    2.0  # how long a refused body is read on, so that the refusal reaches a client that still sends
+)
 
 
 class Http1Connection(asyncio.Protocol):
@@ -33,13 +37,15 @@ class Http1Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._turns: deque[Turn] = deque()
-        """Requests whose answers are not wholly written, oldest first; empty while a quick one is answered."""
+        """Requests whose answers are not wholly written, oldest first; empty while a quick one is
+        answered."""
         self._writable, self._paused, self._stalled = True, False, 0.0
         self._callbacks: list[Callable[[], None]] = []
         self._heard = service.now
         self._reading_head, self._head_bytes = True, 0
         self._deaf = False
-        """Whether what still arrives is thrown away: after a last request, or one that could not be understood."""
+        """Whether what still arrives is thrown away: after a last request, or one that could not be
+        understood."""
         self._begin()
 
     def _begin(self) -> None:
@@ -69,7 +75,9 @@ class Http1Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._deaf = True  # what follows would be another protocol; the request was answered without it
+            self._deaf = (
+                True  # what follows would be another protocol; the request was answered without it
+            )
         except httptools.HttpParserError as error:
             self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
         if self._reading_head and self._head_bytes > self.service.limits.head_bytes:
@@ -118,7 +126,10 @@ class Http1Connection(asyncio.Protocol):
             self._match = service.routes.find(self._parser.get_method(), self._target)
         except InferdError as error:
             self._error = error
-        if len(fields.get(b"content-length", b"")) >= service.limits.long_length or b"expect" in fields:
+        if (
+            len(fields.get(b"content-length", b"")) >= service.limits.long_length
+            or b"expect" in fields
+        ):
             self._heed(fields)
         if self._match is None and self._error is None and not self._deaf:
             self._open_app()
@@ -159,7 +170,8 @@ class Http1Connection(asyncio.Protocol):
         if match.head_only:
             exchange.head_only = True
         if not keep_alive or b"connection" in self._fields:
-            # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request is a last one.
+            # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request
+            # is a last one.
             exchange.old_http = self._parser.get_http_version() == "1.0"
         queued = bool(self._turns)
         if queued:
@@ -170,7 +182,7 @@ class Http1Connection(asyncio.Protocol):
             message.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             try:
                 exchange.call = call = match.operation.decode(message, self.service.lookup)
-            except Exception as error:  # noqa: BLE001 - the transport boundary: hostile bytes end here, whatever they do
+            except Exception as error:  # noqa: BLE001 - the transport boundary
                 exchange.fail(own(error))
             else:
                 match.handler(call, exchange)
@@ -189,7 +201,12 @@ class Http1Connection(asyncio.Protocol):
         if self.service.app is None:
             self._error = RouteNotFound("nothing is served at this URL")
             return
-        head = Head(self._parser.get_method(), self._target, tuple(self._headers), self._parser.get_http_version())
+        head = Head(
+            self._parser.get_method(),
+            self._target,
+            tuple(self._headers),
+            self._parser.get_http_version(),
+        )
         self._app = AppTurn(self, head, self._transport)
         self._turns.append(self._app)
         self._app.start()
@@ -215,7 +232,8 @@ class Http1Connection(asyncio.Protocol):
         self._callbacks.append(callback)
 
     def pace(self) -> None:
-        """Read while the client reads, few of its requests are under way, and the app takes its body."""
+        """Read while the client reads, few of its requests are under way, and the app takes its
+        body."""
         room = (
             self._writable
             and len(self._turns) < self.service.limits.pipelined
@@ -242,7 +260,9 @@ class Http1Connection(asyncio.Protocol):
         elif self._deaf:
             if silent > LINGER_SECONDS:
                 self.abort()
-        elif silent > (limits.keep_alive_seconds if self._is_idle() else limits.read_timeout_seconds):
+        elif silent > (
+            limits.keep_alive_seconds if self._is_idle() else limits.read_timeout_seconds
+        ):
             self._transport.close()
 
     def drain(self) -> None:
@@ -271,7 +291,11 @@ class Http1Connection(asyncio.Protocol):
     def _refuse_body(self, size: int) -> None:
         limit = self.service.limits.body_bytes
         self._refuse(
-            PayloadTooLarge("the body is too large", got=f"{size} bytes or more", expected=f"at most {limit} bytes")
+            PayloadTooLarge(
+                "the body is too large",
+                got=f"{size} bytes or more",
+                expected=f"at most {limit} bytes",
+            )
         )
 
     def _refuse(self, error: InferdError) -> None:

@@ -23,7 +23,8 @@ class Match(NamedTuple):
 
 
 class Routes:
-    """The routes of all dialects of a port. A match depends on the URL alone, so that matches can be kept."""
+    """The routes of all dialects of a port. A match depends on the URL alone, so that matches can
+    be kept."""
 
     KEPT = 1024  # URLs of real clients recur; those of scanners do not, and are matched anew
 
@@ -41,8 +42,8 @@ class Routes:
     def find(self, method: bytes, target: bytes) -> Match | None:
         """The match of a request line; None where no dialect knows the path.
 
-        HEAD is found where GET is. Raises MethodNotAllowed where only the method is wrong, and InvalidInput for a
-        path that is not UTF-8.
+        HEAD is found where GET is. Raises MethodNotAllowed where only the method is wrong, and
+        InvalidInput for a path that is not UTF-8.
         """
         key = (method, target)
         match = self._kept.get(key)
@@ -61,7 +62,14 @@ class Routes:
             if not found:
                 continue
             if route.method == wanted:
-                return Match(dialect, route.operation, handler, _decoded(found.groupdict()), query, method == b"HEAD")
+                return Match(
+                    dialect,
+                    route.operation,
+                    handler,
+                    _decoded(found.groupdict()),
+                    query,
+                    method == b"HEAD",
+                )
             allowed.append(route.method)
         if allowed:
             raise MethodNotAllowed(method.decode("latin-1"), sorted(set(allowed)))

@@ -1,4 +1,5 @@
-"""What all connections of a listener share: routes, limits, the app behind, and the clock that ticks once a second."""
+"""What all connections of a listener share: routes, limits, the app behind, and the clock that
+ticks once a second."""
 
 import asyncio
 from email.utils import formatdate
@@ -22,7 +23,8 @@ class Limits(msgspec.Struct, frozen=True):
     long_length: int
     """Digits of a content-length that may be too large: shorter ones need no second look."""
     head_bytes: int = 64 * 1024
-    """Request line and headers; nginx allows 32 KiB, Apache 100 fields of 8 KiB, and browsers send a few."""
+    """Request line and headers; nginx allows 32 KiB, Apache 100 fields of 8 KiB, and browsers send
+    a few."""
     pipelined: int = 64
     """Requests of one connection under way; beyond that it is not read."""
     offload_bytes: int = 128 * 1024
@@ -34,7 +36,9 @@ class Limits(msgspec.Struct, frozen=True):
 def limits(settings: Settings) -> Limits:
     """The limits that *settings* ask for."""
     digits = len(str(settings.max_body_bytes))
-    return Limits(settings.max_body_bytes, settings.keep_alive_seconds, settings.read_timeout_seconds, digits)
+    return Limits(
+        settings.max_body_bytes, settings.keep_alive_seconds, settings.read_timeout_seconds, digits
+    )
 
 
 class Connection(Protocol):
@@ -56,14 +60,21 @@ class Service:
     def __init__(
         self, routes: Routes, lookup: Lookup, home: Home, door: Door, limits: Limits
     ) -> None:
-        self.routes, self.lookup, self.home, self.door, self.limits = routes, lookup, home, door, limits
+        self.routes, self.lookup, self.home, self.door, self.limits = (
+            routes,
+            lookup,
+            home,
+            door,
+            limits,
+        )
         self.app: Any = None
         """The ASGI app for what no dialect answers; None: nothing."""
         self.connections: set[Connection] = set()
         self.draining = self.hurried = False
         self.now = 0.0
         self.ok_json = b""
-        """The head of a successful JSON answer up to the number of its length; renewed with the date."""
+        """The head of a successful JSON answer up to the number of its length; renewed with the
+        date."""
         self.date = b""
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -71,20 +82,27 @@ class Service:
         """Begin to tick, on the running loop."""
         loop = self.home.loop
         self.now = loop.time()
-        # RFC 9110, 6.6.1: an origin server with a clock sends Date. Whole seconds, so one text serves many answers.
+        # RFC 9110, 6.6.1: an origin server with a clock sends Date. Whole seconds, so one text
+        # serves many answers.
         self.date = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
-        self.ok_json = b"HTTP/1.1 200 OK\r\n" + self.date + b"content-type: application/json\r\ncontent-length: "
+        self.ok_json = (
+            b"HTTP/1.1 200 OK\r\n"
+            + self.date
+            + b"content-type: application/json\r\ncontent-length: "
+        )
         for connection in tuple(self.connections):
             connection.tick(self.now)
         self._ticking = loop.call_later(1.0, self.start)
 
     async def drain(self, seconds: float) -> int:
-        """Let every connection end what it was asked; after *seconds* cut the rest off. How many were cut off."""
+        """Let every connection end what it was asked; after *seconds* cut the rest off. How many
+        were cut off."""
         self.draining = True
         for connection in tuple(self.connections):
             connection.drain()
         deadline = self.home.loop.time() + seconds
-        while self.connections and self.home.loop.time() < deadline and not self.hurried:
+        # Polled: a connection that ends has nobody to tell. Only while the server stops.
+        while self.connections and self.home.loop.time() < deadline and not self.hurried:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         left = tuple(self.connections)
         for connection in left:
@@ -95,4 +113,3 @@ class Service:
         """Tick no more."""
         if self._ticking:
             self._ticking.cancel()
-

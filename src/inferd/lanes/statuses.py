@@ -8,7 +8,10 @@ STATUS: dict[Code, tuple[int, bytes]] = {
     Code.METHOD_NOT_ALLOWED: (405, b"Method Not Allowed"),
     Code.PAYLOAD_TOO_LARGE: (413, b"Content Too Large"),
     Code.RESOURCE_EXHAUSTED: (429, b"Too Many Requests"),
-    Code.CANCELLED: (499, b"Client Closed Request"),  # no standard has one; this is what proxies log
+    Code.CANCELLED: (
+        499,
+        b"Client Closed Request",
+    ),  # no standard has one; this is what proxies log
     Code.INTERNAL: (500, b"Internal Server Error"),
     Code.UNIMPLEMENTED: (501, b"Not Implemented"),
     Code.UNAVAILABLE: (503, b"Service Unavailable"),

@@ -1,4 +1,5 @@
-"""A request's place in the order of its connection: answers leave in the order of their requests."""
+"""A request's place in the order of its connection: answers leave in the order of their
+requests."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -18,7 +19,8 @@ class Turn:
     done = False
     """Whether the whole answer was handed to the connection."""
     lingers = False
-    """Whether the client may still be sending what was refused, and must be let finish to hear it."""
+    """Whether the client may still be sending what was refused, and must be let finish to hear
+    it."""
     held: tuple[bytes, ...] = ()
     """What was written before its turn."""
 
@@ -58,13 +60,25 @@ def error_answer(
     """The head of an error's answer, without the empty line, and its body."""
     payload = dialect.encode_error(error, message)
     status, phrase = STATUS[error.code]
-    allow = b"allow: %b\r\n" % ", ".join(error.allowed).encode() if isinstance(error, MethodNotAllowed) else b""
+    allow = (
+        b"allow: %b\r\n" % ", ".join(error.allowed).encode()
+        if isinstance(error, MethodNotAllowed)
+        else b""
+    )
     head = b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\n%bcontent-length: %d\r\n"
-    return head % (status, phrase, service.date, payload.content_type, allow, len(payload.body)), payload.body
+    return head % (
+        status,
+        phrase,
+        service.date,
+        payload.content_type,
+        allow,
+        len(payload.body),
+    ), payload.body
 
 
 def connection_field(turn: Turn, *, old_http: bool) -> bytes:
-    """The Connection header that *turn*'s answer needs: HTTP/1.1 keeps alive unsaid, HTTP/1.0 closes unsaid."""
+    """The Connection header that *turn*'s answer needs: HTTP/1.1 keeps alive unsaid, HTTP/1.0
+    closes unsaid."""
     if not turn.keep_alive:
         return b"connection: close\r\n"
     return b"connection: keep-alive\r\n" if old_http else b""

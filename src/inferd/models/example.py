@@ -1,4 +1,5 @@
-"""One row that a model accepts: the exporter's own where the artifact holds one, otherwise made from the signature."""
+"""One row that a model accepts: the exporter's own where the artifact holds one, otherwise made
+from the signature."""
 
 from collections.abc import Mapping
 from math import prod
@@ -12,7 +13,8 @@ from inferd.tensors import Array, array_from_values, flatten
 
 
 def example_inputs(signature: Signature, given: Mapping[str, Any]) -> dict[str, Array]:
-    """Arrays by input name, of one row; *given* holds nested lists, and is left aside where it does not fit."""
+    """Arrays by input name, of one row; *given* holds nested lists, and is left aside where it does
+    not fit."""
     return {spec.name: _given(spec, given.get(spec.name)) for spec in signature.inputs}
 
 

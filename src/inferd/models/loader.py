@@ -1,4 +1,5 @@
-"""From a path to a loaded runtime: layout, then inspection, then compiling, then the runtime that recognises it."""
+"""From a path to a loaded runtime: layout, then inspection, then compiling, then the runtime that
+recognises it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from inferd.spec import ModelSpec
 def find(paths: Sequence[Path], name: str | None = None) -> list[ModelSpec]:
     """Every version of every model at *paths*.
 
-    Raises ArtifactNotFound, UnknownFormat, or ConfigError where two paths give one name or a name is given to many.
+    Raises ArtifactNotFound, UnknownFormat, or ConfigError where two paths give one name or a name
+    is given to many.
     """
     if name and len(paths) > 1:
         raise ConfigError("--name names one model", got=f"{len(paths)} paths", expected="one path")
@@ -21,7 +23,9 @@ def find(paths: Sequence[Path], name: str | None = None) -> list[ModelSpec]:
     for path in paths:
         for spec in _scan(path, name):
             if (spec.name, spec.version) in found:
-                raise ConfigError(f"two paths give a model called {spec.name!r}", cure="Rename one of the files.")
+                raise ConfigError(
+                    f"two paths give a model called {spec.name!r}", cure="Rename one of the files."
+                )
             found[spec.name, spec.version] = spec
     return list(found.values())
 
@@ -34,7 +38,8 @@ def open_runtime(spec: ModelSpec) -> Runtime:
             loaded: Runtime = runtime.open(artifact)
             return loaded
     raise UnknownFormat(
-        f"no runtime recognises {artifact.path.name}", expected="one of: " + ", ".join(plugins.names("runtimes"))
+        f"no runtime recognises {artifact.path.name}",
+        expected="one of: " + ", ".join(plugins.names("runtimes")),
     )
 
 

@@ -1,4 +1,5 @@
-"""Holds every loaded version and hands out its handle: published when it works, retracted before it stops."""
+"""Holds every loaded version and hands out its handle: published when it works, retracted before it
+stops."""
 
 from collections.abc import Mapping
 
@@ -37,7 +38,7 @@ class Version:
         """Count one user more. Raises NotReady when the runtime is closed already."""
         if self.state is State.GONE:
             raise NotReady(
-                f"model {self.model!r} version {self.version!r} was unloaded while the request was read",
+                f"model {self.model!r} version {self.version!r} was unloaded meanwhile",
                 cure="Send it again.",
             )
         self._users += 1
@@ -60,7 +61,8 @@ class Version:
 
 
 class Manager:
-    """All versions of all models. Changes are for the loop thread; ``lookup`` may be asked from any."""
+    """All versions of all models. Changes are for the loop thread; ``lookup`` may be asked from
+    any."""
 
     def __init__(self, default_model: str = "") -> None:
         self._default_model = default_model
@@ -109,28 +111,38 @@ class Manager:
 
     def ready(self) -> list[Version]:
         """The version of each model that answers when none is named, by model name."""
-        return [v for (name, number), v in sorted(self._answering.items(), key=str) if name and number is None]
+        return [
+            v
+            for (name, number), v in sorted(self._answering.items(), key=str)
+            if name and number is None
+        ]
 
     def describe(self, model: str, version: str | None) -> ModelDescription:
         """One version and its ready siblings. Raises as ``lookup`` does."""
-        return ModelDescription(self.lookup(model, version), newest_first(self._ready_numbers(model)))
+        return ModelDescription(
+            self.lookup(model, version), newest_first(self._ready_numbers(model))
+        )
 
     def readiness(self) -> Readiness:
         """Whether every version that should answer does."""
         if self.stopping:
             return Readiness(False, ("the server is stopping",))
         reasons = tuple(
-            f"model {v.model!r} version {v.version!r} is {v.state.value}" + (f": {v.reason}" if v.reason else "")
+            f"model {v.model!r} version {v.version!r} is {v.state.value}"
+            + (f": {v.reason}" if v.reason else "")
             for v in self.versions()
             if v.state not in (State.READY, State.GONE)
         )
         return Readiness(not reasons and bool(self._answering), reasons or ("no model is loaded",))
 
     def _ready_numbers(self, model: str) -> list[str]:
-        return [number for number, v in self._versions.get(model, {}).items() if v.state is State.READY]
+        return [
+            number for number, v in self._versions.get(model, {}).items() if v.state is State.READY
+        ]
 
     def _table(self) -> dict[tuple[str | None, str | None], Version]:
-        """Every question that has an answer; made anew and put in place whole, so that readers need no lock."""
+        """Every question that has an answer; made anew and put in place whole, so that readers need
+        no lock."""
         table: dict[tuple[str | None, str | None], Version] = {}
         for name, versions in self._versions.items():
             ready = {number: v for number, v in versions.items() if v.state is State.READY}
@@ -138,7 +150,9 @@ class Manager:
             newest = default_version(ready)
             if newest is not None:
                 table[name, None] = ready[newest]
-        chosen = self._default_model or (next(iter(self._versions)) if len(self._versions) == 1 else None)
+        chosen = self._default_model or (
+            next(iter(self._versions)) if len(self._versions) == 1 else None
+        )
         if (chosen, None) in table:
             table[None, None] = table[chosen, None]
         return table
@@ -157,4 +171,6 @@ class Manager:
             raise ModelNotFound(name, None, sorted(self._versions))
         if version is not None and version not in versions:
             raise ModelNotFound(name, version, newest_first(versions))
-        raise NotReady(f"model {name!r}" + (f" version {version!r}" if version else "") + " is not ready")
+        raise NotReady(
+            f"model {name!r}" + (f" version {version!r}" if version else "") + " is not ready"
+        )

@@ -1,10 +1,12 @@
-"""Which version answers a request that names none: pure, from the names of the versions that are ready."""
+"""Which version answers a request that names none: pure, from the names of the versions that are
+ready."""
 
 from collections.abc import Iterable
 
 
 def default_version(ready: Iterable[str]) -> str | None:
-    """The newest version: the largest number, or, among names that are no numbers, the last in the alphabet."""
+    """The newest version: the largest number, or, among names that are no numbers, the last in the
+    alphabet."""
     return max(ready, key=_age, default=None)
 
 

@@ -4,7 +4,8 @@ from enum import Enum
 
 
 class State(Enum):
-    """Where a version stands. READY is told after the version works, DRAINING before it stops being handed out."""
+    """Where a version stands. READY is told after the version works, DRAINING before it stops being
+    handed out."""
 
     NEW = "new"
     LOADING = "loading"
@@ -25,7 +26,8 @@ FORWARD: dict[State, frozenset[State]] = {
 
 
 def advance(now: State, then: State) -> State:
-    """Return *then* if the table leads there from *now*; a step back or aside is a bug, and raises ValueError."""
+    """Return *then* if the table leads there from *now*; a step back or aside is a bug, and raises
+    ValueError."""
     if then not in FORWARD[now]:
         raise ValueError(f"a version that is {now.value} cannot become {then.value}")
     return then

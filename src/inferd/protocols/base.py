@@ -1,8 +1,9 @@
 """The contract of a dialect: a protocol's URLs and documents, without any IO.
 
-A plug-in of this kind is one file or package in this folder (or a third party's entry point in ``inferd.protocols``)
-whose ``plugin`` is a Dialect. A dialect turns bytes into calls and responses into bytes. It knows no socket and no
-status code: those are the lanes'. It is made once, shared by all connections, and holds no state of a request.
+A plug-in of this kind is one file or package in this folder (or a third party's entry point in
+``inferd.protocols``) whose ``plugin`` is a Dialect. A dialect turns bytes into calls and responses
+into bytes. It knows no socket and no status code: those are the lanes'. It is made once, shared by
+all connections, and holds no state of a request.
 """
 
 import re
@@ -50,8 +51,8 @@ class Documentation(msgspec.Struct, frozen=True):
 class Operation(ABC):
     """One thing that a dialect can be asked: how its requests are read and its answers written.
 
-    ``decode`` and ``encode`` may be called from the loop thread, or from a worker thread where a document is large;
-    they must not block on anything but their own computing.
+    ``decode`` and ``encode`` may be called from the loop thread, or from a worker thread where a
+    document is large; they must not block on anything but their own computing.
     """
 
     call: ClassVar[type[Call]]
@@ -68,12 +69,15 @@ class Operation(ABC):
     def encode(self, call: Call, response: Any) -> Payload:
         """Write the only part of an answer, or, where the operation streams, one part of it.
 
-        An InferdError raised here is the answer: this is how a dialect says that something is not ready.
+        An InferdError raised here is the answer: this is how a dialect says that something is not
+        ready.
         """
 
     def document(self, handle: Handle | None) -> Documentation | None:
-        """What to tell people about this operation on the model of *handle*, or, where the route names no model, on
-        the default model, if there is one. None: nothing."""
+        """What to tell people about this operation on the model of *handle*; None: nothing.
+
+        Where the route names no model, *handle* is the default model's, if there is one.
+        """
         return None
 
     def encode_end(self, call: Call) -> bytes:
@@ -95,7 +99,8 @@ class Dialect(ABC):
     name: ClassVar[str]
 
     precedence: ClassVar[int] = 100
-    """Where two dialects of a port claim one URL, the lower number has it; ``docs/protocols.md`` has the table."""
+    """Where two dialects of a port claim one URL, the lower number has it; ``docs/protocols.md``
+    has the table."""
 
     routes: ClassVar[tuple[Route, ...]]
 
@@ -114,21 +119,23 @@ def refuse_encoded(message: Message) -> None:
 def check_dialect(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> None:
     """Hold *dialect* against this contract; AssertionError where it breaks it.
 
-    Every operation must turn each of *bodies*, however wrong, into its call or one of our errors, which
-    ``encode_error`` must then be able to write.
+    Every operation must turn each of *bodies*, however wrong, into its call or one of our errors,
+    which ``encode_error`` must then be able to write.
     """
     assert dialect.routes, "a dialect without routes"
     for route in dialect.routes:
         assert route.path.startswith("/"), route.path
-        path = {name: "nobody" for name in variables(route.path)}
+        path = dict.fromkeys(variables(route.path), "nobody")
         for body in bodies:
             message = Message(body, path)
             try:
                 call = route.operation.decode(message, lookup)
             except InferdError as error:
-                assert isinstance(dialect.encode_error(error, message), Payload)
+                told = dialect.encode_error(error, message)
             else:
-                assert isinstance(call, route.operation.call), f"{route.path} decodes another call than it says"
+                told = Payload(b"")
+                assert isinstance(call, route.operation.call), f"{route.path} decodes another call"
+            assert isinstance(told, Payload)
     assert isinstance(dialect.encode_error(MalformedRequest("no request at all"), None), Payload)
 
 

@@ -1,7 +1,8 @@
 """The contract of a runtime: one model format, opened once, run many times.
 
-A plug-in of this kind is one file in this folder (or a third party's entry point in ``inferd.runtimes``) whose
-``plugin`` is a subclass of Runtime. It imports its heavy package only when it opens a model.
+A plug-in of this kind is one file in this folder (or a third party's entry point in
+``inferd.runtimes``) whose ``plugin`` is a subclass of Runtime. It imports its heavy package only
+when it opens a model.
 """
 
 from abc import ABC, abstractmethod
@@ -17,9 +18,9 @@ from inferd.tensors import Array, datatype_of
 class Runtime(ABC):
     """A loaded model.
 
-    The server calls ``recognises`` and ``open`` in a worker thread, ``run`` or ``stream`` on the loop thread or in a
-    worker thread, never both at once for one runtime unless ``parallel``, and ``close`` once, after the last run
-    returned. Nothing is called after ``close``.
+    The server calls ``recognises`` and ``open`` in a worker thread, ``run`` or ``stream`` on the
+    loop thread or in a worker thread, never both at once for one runtime unless ``parallel``, and
+    ``close`` once, after the last run returned. Nothing is called after ``close``.
     """
 
     name: ClassVar[str]
@@ -37,7 +38,7 @@ class Runtime(ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, artifact: Artifact) -> bool:
-        """Whether *artifact* is of this format, by its name and at most its first bytes. Cheap; imports nothing."""
+        """Whether *artifact* is of this format: by name or first bytes. Imports nothing."""
 
     @classmethod
     @abstractmethod
@@ -48,21 +49,24 @@ class Runtime(ABC):
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Compute *outputs*, in that order, from *inputs*, which fit the signature.
 
-        The arrays of *inputs* may be views of a request's bytes, or shared with other calls: they are not written
-        to, and not kept. What is returned belongs to the caller. May block. May raise anything: the caller is told
-        that the model failed, and the log why. The same call may be repeated by a caller that lost the answer.
+        The arrays of *inputs* may be views of a request's bytes, or shared with other calls: they
+        are not written to, and not kept. What is returned belongs to the caller. May block. May
+        raise anything: the caller is told that the model failed, and the log why. The same call may
+        be repeated by a caller that lost the answer.
         """
 
-    def stream(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Iterator[dict[str, Array]]:
+    def stream(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str]
+    ) -> Iterator[dict[str, Array]]:
         """As ``run``, in parts, for a runtime that ``streams``.
 
-        Always iterated in a worker thread, and only as fast as the caller reads. When the caller goes away the
-        iterator is closed between two parts: clean up in ``finally``.
+        Always iterated in a worker thread, and only as fast as the caller reads. When the caller
+        goes away the iterator is closed between two parts: clean up in ``finally``.
         """
         yield self.run(inputs, outputs)
 
     def example(self) -> Mapping[str, Any]:
-        """Inputs worth showing, by name, as nested lists of one row; empty where the artifact holds none."""
+        """One row worth showing, by input name, as nested lists; empty where there is none."""
         return {}
 
     def feature_names(self) -> tuple[str, ...]:
@@ -74,20 +78,26 @@ class Runtime(ABC):
 
 
 def check_outputs(signature: Signature, outputs: Mapping[str, Array], rows: int) -> None:
-    """Raise RunFailed unless *outputs* have the datatypes, ranks and rows that *signature* promises."""
+    """Raise RunFailed unless *outputs* are what *signature* promises for *rows* rows."""
     specs = {spec.name: spec for spec in signature.outputs}
     for name, array in outputs.items():
         spec = specs[name]
         if datatype_of(array).name != spec.datatype or not spec.admits(array.shape):
             raise RunFailed(
-                f"output {name!r} breaks the signature", got=f"{array.dtype}{list(array.shape)}", expected=str(spec)
+                f"output {name!r} breaks the signature",
+                got=f"{array.dtype}{list(array.shape)}",
+                expected=str(spec),
             )
         if signature.batch_axis is not None and array.shape[0] != rows:
-            raise RunFailed(f"output {name!r} has the wrong number of rows", got=str(array.shape[0]), expected=str(rows))
+            raise RunFailed(
+                f"output {name!r} has the wrong number of rows",
+                got=str(array.shape[0]),
+                expected=str(rows),
+            )
 
 
 def check_runtime(runtime: Runtime, inputs: Mapping[str, Array], rows: int) -> None:
-    """Hold *runtime* against this contract, with *inputs* of *rows* rows; AssertionError where it breaks it.
+    """Assert that *runtime* keeps this contract, with *inputs* of *rows* rows.
 
     For the tests of any runtime, ours or yours.
     """
@@ -97,11 +107,17 @@ def check_runtime(runtime: Runtime, inputs: Mapping[str, Array], rows: int) -> N
         array.flags.writeable = False
     parts = runtime.stream(inputs, names) if runtime.streams else iter([runtime.run(inputs, names)])
     for outputs in parts:
-        assert tuple(outputs) == names, f"outputs {tuple(outputs)} are not those asked for, in order: {names}"
+        assert tuple(outputs) == names, (
+            f"outputs {tuple(outputs)} are not those asked for, in order: {names}"
+        )
         check_outputs(runtime.signature, outputs, rows)
-    assert all((inputs[name] == array).all() for name, array in before.items()), "an input was written to"
+    assert all((inputs[name] == array).all() for name, array in before.items()), (
+        "an input was written to"
+    )
     if not runtime.streams:
         for name in names:
-            assert tuple(runtime.run(inputs, [name])) == (name,), f"{name!r} cannot be asked for alone"
+            assert tuple(runtime.run(inputs, [name])) == (name,), (
+                f"{name!r} cannot be asked for alone"
+            )
     assert str(runtime.signature), "the signature cannot be shown"
     runtime.close()

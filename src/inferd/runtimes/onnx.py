@@ -14,11 +14,13 @@ from inferd.signature import Signature, TensorSpec
 from inferd.tensors import BY_ONNX, Array, datatype_of
 
 EXAMPLE, FEATURES = "inferd.example", "inferd.features"
-"""Custom metadata that an exporter may write: a JSON list of one row's features, and one of the columns' names."""
+"""Custom metadata that an exporter may write: a JSON list of one row's features, and one of the
+columns' names."""
 
 
 class OnnxRuntime(Runtime):
-    """A session on one thread: small models are faster so, and the server has threads and workers of its own."""
+    """A session on one thread: small models are faster so, and the server has threads and workers
+    of its own."""
 
     name = "onnx"
 
@@ -44,21 +46,26 @@ class OnnxRuntime(Runtime):
             session = onnxruntime.InferenceSession(
                 str(artifact.path), _options(onnxruntime), providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's own exceptions share no base class
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise BadArtifact(f"ONNX Runtime cannot load {artifact.path}: {error}") from None
         return cls(session)
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         arrays = self._run(outputs, inputs, None)
         if self._maps:
-            arrays = [_matrix(a) if name in self._maps else a for name, a in zip(outputs, arrays, strict=True)]
-        return dict(zip(outputs, arrays))  # noqa: B905 - one array for each name; checking it takes 0.2 us
+            arrays = [
+                _matrix(a) if name in self._maps else a
+                for name, a in zip(outputs, arrays, strict=True)
+            ]
+        return dict(zip(outputs, arrays))  # noqa: B905 - checking the lengths takes 0.2 us
 
     def example(self) -> Mapping[str, Any]:
         row = self._metadata(EXAMPLE)
         if len(self.signature.inputs) == 1:
             return {self.signature.inputs[0].name: [row]} if row else {}
-        return {spec.name: [[value]] for spec, value in zip(self.signature.inputs, row, strict=False)}
+        return {
+            spec.name: [[value]] for spec, value in zip(self.signature.inputs, row, strict=False)
+        }
 
     def feature_names(self) -> tuple[str, ...]:
         return tuple(map(str, self._metadata(FEATURES)))
@@ -72,14 +79,17 @@ class OnnxRuntime(Runtime):
         return value if isinstance(value, list) else []
 
     def _with_maps(self) -> Signature:
-        """Complete the signature by those outputs that are a list of maps from class to score (ZipMap).
+        """Complete the signature by those outputs that are a list of maps from class to score
+        (ZipMap).
 
         Their width is nowhere in the file: one row of zeros is run to see it.
         """
         nodes = self._session.get_outputs()
         names = [node.name for node in nodes]
         plain = {spec.name: spec for spec in self.signature.outputs}
-        answers = dict(zip(names, self._session.run(names, _zeros(self.signature.inputs)), strict=True))
+        answers = dict(
+            zip(names, self._session.run(names, _zeros(self.signature.inputs)), strict=True)
+        )
         specs = []
         for name in names:
             if name in self._maps:
@@ -88,7 +98,9 @@ class OnnxRuntime(Runtime):
             else:
                 specs.append(plain[name])
         outputs = tuple(specs)
-        return Signature(self.signature.inputs, outputs, _batch_axis((*self.signature.inputs, *outputs)))
+        return Signature(
+            self.signature.inputs, outputs, _batch_axis((*self.signature.inputs, *outputs))
+        )
 
 
 plugin = OnnxRuntime
@@ -96,11 +108,13 @@ plugin = OnnxRuntime
 
 def _options(onnxruntime: Any) -> Any:
     options = onnxruntime.SessionOptions()
-    # Two threads double the latency of a small tree model (4.7 to 8.6 us measured), and threads that spin while they
-    # wait take the core from the event loop.
+    # Two threads double the latency of a small tree model (4.7 to 8.6 us measured), and threads
+    # that spin while they wait take the core from the event loop.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors only; warnings about unused initialisers are the exporter's business
+    options.log_severity_level = (
+        3  # errors only; warnings about unused initialisers are the exporter's business
+    )
     return options
 
 
@@ -108,9 +122,13 @@ def _spec(node: Any) -> TensorSpec:
     row = BY_ONNX.get(node.type)
     if row is None:
         raise BadArtifact(
-            f"tensor {node.name!r} has a type that no protocol can carry", got=node.type, expected=" or ".join(BY_ONNX)
+            f"tensor {node.name!r} has a type that no protocol can carry",
+            got=node.type,
+            expected=" or ".join(BY_ONNX),
         )
-    return TensorSpec(node.name, row.name, tuple(d if isinstance(d, int) else -1 for d in node.shape))
+    return TensorSpec(
+        node.name, row.name, tuple(d if isinstance(d, int) else -1 for d in node.shape)
+    )
 
 
 def _batch_axis(specs: Sequence[TensorSpec]) -> int | None:
@@ -124,6 +142,8 @@ def _matrix(maps: list[dict[Any, float]]) -> Array:
 
 def _zeros(inputs: Sequence[TensorSpec]) -> dict[str, Array]:
     return {
-        spec.name: np.full([max(d, 1) for d in spec.shape], "" if spec.datatype == "BYTES" else 0, spec.type.numpy)
+        spec.name: np.full(
+            [max(d, 1) for d in spec.shape], "" if spec.datatype == "BYTES" else 0, spec.type.numpy
+        )
         for spec in inputs
     }

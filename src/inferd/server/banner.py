@@ -1,4 +1,5 @@
-"""What a person sees when the server is ready: the models, the URLs, and a line that works when pasted."""
+"""What a person sees when the server is ready: the models, the URLs, and a line that works when
+pasted."""
 
 import json
 import shlex
@@ -22,7 +23,8 @@ def banner(models: Sequence[Version], dialects: Sequence[Dialect], url: str, sec
 
 
 def curl_line(models: Sequence[Version], dialects: Sequence[Dialect], url: str) -> str:
-    """A command that asks the first model, in the first dialect that shows how; empty where none does."""
+    """A command that asks the first model, in the first dialect that shows how; empty where none
+    does."""
     for _, route in all_routes(dialects):
         handle: Handle = models[0]
         names = variables(route.path)
@@ -40,7 +42,10 @@ def _table(models: Sequence[Version]) -> list[str]:
     rows += [(m.model, m.version, m.runtime_name, str(m.signature)) for m in models]
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
     return [
-        "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+        "  "
+        + "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]
+        )
         for row in rows
     ]
 

@@ -12,7 +12,8 @@ from inferd.server.worker import Worker, new_loop
 
 
 class Server:
-    """A running server, in a thread with an event loop of its own. Stop it, or use it as a context."""
+    """A running server, in a thread with an event loop of its own. Stop it, or use it as a
+    context."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -30,7 +31,8 @@ class Server:
         return self._worker.url
 
     def stop(self) -> None:
-        """Answer what was asked, then end. Returns when that is done; a second call changes nothing."""
+        """Answer what was asked, then end. Returns when that is done; a second call changes
+        nothing."""
         if self._thread.is_alive():
             self._worker.pipeline.home.post(self._worker.stop)
             self._thread.join()
@@ -39,7 +41,10 @@ class Server:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -52,7 +57,7 @@ class Server:
         try:
             with asyncio.Runner(loop_factory=new_loop) as runner:
                 runner.run(self._worker.serve(self._ready.set))
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the start
+        except BaseException as error:  # noqa: BLE001 - raised again where the start is awaited
             self._failure = error
         finally:
             self._ready.set()
@@ -61,12 +66,14 @@ class Server:
 def serve(*paths: str | os.PathLike[str], name: str | None = None, **settings: Any) -> Server:
     """Serve the models at *paths* from this process, and return when they answer.
 
-    *settings* are those of ``docs/settings.md``; a port of 0, the default here, takes any free one. Works under a
-    running event loop, too. Raises LoadError or ConfigError.
+    *settings* are those of ``docs/settings.md``; a port of 0, the default here, takes any free one.
+    Works under a running event loop, too. Raises LoadError or ConfigError.
 
         with inferd.serve("iris.onnx") as server:
             requests.post(server.url + "/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
     """
-    worker = Worker([Path(path) for path in paths], config.resolve({"port": 0, **settings}, {}, {}), name)
+    worker = Worker(
+        [Path(path) for path in paths], config.resolve({"port": 0, **settings}, {}, {}), name
+    )
     worker.prepare()
     return Server(worker)

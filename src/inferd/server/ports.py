@@ -2,27 +2,31 @@
 
 import socket
 
-import psutil
-
 from inferd.errors import AddressTaken, ConfigError
 
 LOOPBACK = ("127.", "::1", "localhost")
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound TCP socket that does not listen yet. Raises AddressTaken, or ConfigError for an address not of here."""
+    """A bound TCP socket that does not listen yet. Raises AddressTaken, or ConfigError for an
+    address not of here."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError:
-        raise ConfigError("no such host", got=repr(host), expected="an address of this machine") from None
+        raise ConfigError(
+            "no such host", got=repr(host), expected="an address of this machine"
+        ) from None
     listener = socket.socket(family, kind, protocol)
-    # A server that was stopped leaves connections in TIME_WAIT, which must not keep the next one from starting.
+    # A server that was stopped leaves connections in TIME_WAIT, which must not keep the next one
+    # from starting.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        listener.listen(0)  # only listening tells that somebody else does; the lane listens again, with a backlog
+        listener.listen(
+            0
+        )  # only listening tells that somebody else does; the lane listens again, with a backlog
     except OSError as error:
         listener.close()
         raise _explained(error, host, port) from None
@@ -31,7 +35,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 def _explained(error: OSError, host: str, port: int) -> ConfigError:
     if isinstance(error, PermissionError):
-        return ConfigError(f"port {port} is for privileged programs only", cure="Choose one above 1023 with --port.")
+        return ConfigError(
+            f"port {port} is for privileged programs only",
+            cure="Choose one above 1023 with --port.",
+        )
     owner = _owner(port)
     if owner or error.errno in (98, 48):  # EADDRINUSE on Linux and on macOS
         return AddressTaken(
@@ -43,24 +50,27 @@ def _explained(error: OSError, host: str, port: int) -> ConfigError:
 
 def _owner(port: int) -> str:
     """The process that listens on *port*: its name and number, as far as this user may see it."""
+    import psutil  # only for the text of an error
+
     try:
         connections = psutil.net_connections("tcp")
     except psutil.Error:
         return ""
-    for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-            try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-            except psutil.Error:
-                return f"pid {connection.pid}"
-    return ""
+    listening = (c for c in connections if c.status == psutil.CONN_LISTEN and c.pid)
+    pid = next((c.pid for c in listening if tuple(c.laddr)[1:] == (port,)), None)
+    if pid is None:
+        return ""
+    try:
+        return f"{psutil.Process(pid).name()} (pid {pid})"
+    except psutil.Error:
+        return f"pid {pid}"
 
 
 def check_exposure(host: str, *, insecure_no_auth: bool) -> None:
-    """Raise ConfigError for an address beyond this machine, unless the operator said that this is meant."""
+    """Raise ConfigError for an address beyond this machine, unless that was said to be meant."""
     if not host.startswith(LOOPBACK) and not insecure_no_auth:
         raise ConfigError(
-            "every machine that reaches this address could use the models: no authentication is configured",
+            "whoever reaches this address could use the models: no authentication is configured",
             got=f"--host {host}",
             expected="a loopback address such as 127.0.0.1",
             cure="If that is meant, add --insecure-no-auth.",

@@ -1,4 +1,5 @@
-"""One serving process, as a timeline: take the address, load, open the doors, serve, drain, stop."""
+"""One serving process, as a timeline: take the address, load, open the doors, serve, drain,
+stop."""
 
 import asyncio
 import os
@@ -46,7 +47,8 @@ class Worker:
         return url_of(self._listener)
 
     def prepare(self) -> None:
-        """Take the address, then load: a taken port is told before, not after, the models were loaded.
+        """Take the address, then load: a taken port is told before, not after, the models were
+        loaded.
 
         Raises ConfigError or LoadError, and then holds nothing.
         """
@@ -65,9 +67,13 @@ class Worker:
         self.pipeline.home.attach(loop)
         self._stop = asyncio.Event()
         routes = Routes(self.dialects, self.pipeline.handlers)
-        self._service = service = Service(routes, self.manager.lookup, self.pipeline.home, door.off, limits(self._settings))
+        self._service = service = Service(
+            routes, self.manager.lookup, self.pipeline.home, door.off, limits(self._settings)
+        )
         service.start()
-        server = await loop.create_server(lambda: Http1Connection(service), sock=self._listener, backlog=BACKLOG)
+        server = await loop.create_server(
+            lambda: Http1Connection(service), sock=self._listener, backlog=BACKLOG
+        )
         self._open_app(service, loop)
         ready()
         await self._stop.wait()
@@ -88,10 +94,11 @@ class Worker:
         self._service.hurried = True
 
     def _open_app(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
-        """Make the app in a thread: importing FastAPI takes longer than all the rest, and inference needs none of it."""
+        """Make the app in a thread: importing FastAPI takes longer than all the rest, and inference
+        needs none of it."""
 
         def make() -> object:
-            from inferd.app.build import build  # noqa: PLC0415 - see above
+            from inferd.app.build import build
 
             return build(self.manager, self.dialects)
 
@@ -104,9 +111,10 @@ def cores() -> int:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's event loop where there is one: twice as fast as the standard library's on small requests."""
+    """uvloop's event loop where there is one: twice as fast as the standard library's on small
+    requests."""
     try:
-        import uvloop  # noqa: PLC0415
+        import uvloop
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()

@@ -1,7 +1,9 @@
-"""JSON in and out: a fast codec, and a lenient one where NaN or an infinity appears, which JSON cannot write.
+"""JSON in and out: a fast codec, and a lenient one where NaN or an infinity appears, which JSON
+cannot write.
 
-Both read the same values from a document that both accept, and write documents of equal values. ``NaN``, ``Infinity``
-and ``-Infinity`` are bare tokens, as in Python's own json, TensorFlow Serving and Triton.
+Both read the same values from a document that both accept, and write documents of equal values.
+``NaN``, ``Infinity`` and ``-Infinity`` are bare tokens, as in Python's own json, TensorFlow Serving
+and Triton.
 """
 
 import json
@@ -17,7 +19,8 @@ T = TypeVar("T")
 
 
 def decode(document: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Read *document* as the decoder's type. Raises MalformedRequest, with the place in the document."""
+    """Read *document* as the decoder's type. Raises MalformedRequest, with the place in the
+    document."""
     try:
         return decoder.decode(document)
     except msgspec.ValidationError as error:
@@ -35,7 +38,8 @@ def decode(document: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 def encode(value: Any) -> bytes:
     """Write *value*, made of dicts, lists, strings and numbers, as JSON."""
     document = orjson.dumps(value)
-    # orjson writes what JSON cannot as null, and nothing else here is null but perhaps the inside of a string.
+    # orjson writes what JSON cannot as null, and nothing else here is null but perhaps the inside
+    # of a string.
     return encode_lenient(value) if b"null" in document else document
 
 
@@ -47,7 +51,9 @@ def encode_lenient(value: Any) -> bytes:
 def _decode_lenient(document: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         value = json.loads(document.decode("utf-8"), parse_float=_parse_float)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses lone surrogates, as the fast codec does
+        json.dumps(value, ensure_ascii=False).encode(
+            "utf-8"
+        )  # refuses lone surrogates, as the fast codec does
         return msgspec.convert(value, decoder.type)
     except msgspec.ValidationError as error:
         raise MalformedRequest(f"the JSON does not fit: {error}") from None
@@ -58,7 +64,8 @@ def _decode_lenient(document: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def _parse_float(token: str) -> float:
-    """Refuse what overflows, as the fast codec does, so that an infinity is only ever one that was written."""
+    """Refuse what overflows, as the fast codec does, so that an infinity is only ever one that was
+    written."""
     value = float(token)
     if isinf(value):
         raise ValueError("Number out of range")

@@ -1,12 +1,14 @@
-"""Large JSON documents, in pieces, so that no step holds the interpreter lock for more than a few milliseconds.
+"""Large JSON documents, in pieces, so that no step holds the interpreter lock for more than a few
+milliseconds.
 
-A parser in C keeps every other thread waiting until it is done: half a second for 64 MB. Here the long arrays of a
-document are found first, by numpy over bounded windows; the document without them is parsed as usual, and then each
-array piece by piece. To be run in a thread.
+A parser in C keeps every other thread waiting until it is done: half a second for 64 MB. Here the
+long arrays of a document are found first, by numpy over bounded windows; the document without them
+is parsed as usual, and then each array piece by piece. To be run in a thread.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -53,23 +55,25 @@ class Cut(NamedTuple):
 def cut(document: bytes, depth: int) -> Cut:
     """Take the long arrays that open *depth* brackets deep out of *document*.
 
-    A malformed document gives a malformed skeleton or a malformed piece, never a right one of another meaning.
+    A malformed document gives a malformed skeleton or a malformed piece, never a right one of
+    another meaning.
     """
     opens, closes, commas = _landmarks(document, depth)
-    skeleton, arrays, done = [], [], 0
+    skeleton: list[bytes] = []
+    arrays: list[LongArray] = []
+    done = 0
     for start, end in _long_spans(document, opens, closes):
         skeleton += [document[done:start], b"%d" % len(arrays)]
         inside = commas[np.searchsorted(commas, start) : np.searchsorted(commas, end)]
         edges = [start, *inside.tolist(), end]
-        arrays.append(
-            LongArray(tuple(document[a + 1 : b] for a, b in zip(edges, edges[1:], strict=False)))
-        )
+        arrays.append(LongArray(tuple(document[a + 1 : b] for a, b in pairwise(edges))))
         done = end + 1
     return Cut(b"".join([*skeleton, document[done:]]), tuple(arrays))
 
 
 def write_values(array: Array) -> bytes:
-    """The elements of *array* along its first axis as JSON, with commas and without the outer brackets."""
+    """The elements of *array* along its first axis as JSON, with commas and without the outer
+    brackets."""
     step = max(1, SLICE // max(1, array[:1].size))
     slices = (array[at : at + step] for at in range(0, len(array), step))
     return b",".join(encode(json_values(part))[1:-1] for part in slices)
@@ -84,7 +88,8 @@ def _long_spans(document: bytes, opens: Positions, closes: Positions) -> Sequenc
 
 
 def _landmarks(document: bytes, depth: int) -> tuple[Positions, Positions, Positions]:
-    """Where arrays and objects open and close at *depth*, and about one comma a PIECE between their elements."""
+    """Where arrays and objects open and close at *depth*, and about one comma a PIECE between their
+    elements."""
     found: list[tuple[Positions, Positions, Positions]] = []
     level, quoted, start = 0, False, 0
     while start < len(document):
@@ -118,10 +123,12 @@ def _window(document: bytes, start: int) -> bytes:
 
 
 def _outside_strings(codes: npt.NDArray[np.uint8], quoted: bool) -> tuple[Mask, bool]:
-    """Which bytes stand outside strings (a closing quote counts as outside), and whether a string goes on."""
+    """Which bytes stand outside strings (a closing quote counts as outside), and whether a string
+    goes on."""
     parity = np.bitwise_xor.accumulate((codes == ord('"')).view(np.uint8)) ^ np.uint8(quoted)
     return parity == 0, bool(parity[-1])
 
 
 def _is_any(codes: npt.NDArray[np.uint8], characters: bytes) -> Mask:
-    return (codes == characters[0]) | (codes == characters[1])
+    either: Mask = (codes == characters[0]) | (codes == characters[1])
+    return either

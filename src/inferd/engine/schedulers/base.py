@@ -1,7 +1,7 @@
 """The contract of a scheduler: when and where the requests of one version run.
 
-A plug-in of this kind is one file in this folder (or a third party's entry point in ``inferd.schedulers``) whose
-``plugin`` is a subclass of Scheduler.
+A plug-in of this kind is one file in this folder (or a third party's entry point in
+``inferd.schedulers``) whose ``plugin`` is a subclass of Scheduler.
 """
 
 from abc import ABC, abstractmethod
@@ -38,9 +38,10 @@ class Waiting(msgspec.Struct):
 class Scheduler(ABC):
     """One for each version; a Handler. Called on the loop thread only, and must never block it.
 
-    Every request that it is given is answered and completed exactly once, through the Execution: also when its
-    caller went away, when its deadline passed, and when the model raises. It may hold a request, and the request's
-    inputs, until then, and nothing of it after. At most ``instances`` calls of the runtime are under way at once.
+    Every request that it is given is answered and completed exactly once, through the Execution:
+    also when its caller went away, when its deadline passed, and when the model raises. It may hold
+    a request, and the request's inputs, until then, and nothing of it after. At most ``instances``
+    calls of the runtime are under way at once.
     """
 
     def __init__(self, execution: Execution, batching: Batching, instances: int) -> None:
@@ -56,7 +57,9 @@ class Scheduler(ABC):
 
     def queue_full(self, size: int) -> QueueFull:
         """The refusal of a request that finds *size* others waiting."""
-        return QueueFull("too many requests wait for this model", got=str(size), cure="Try again later.")
+        return QueueFull(
+            "too many requests wait for this model", got=str(size), cure="Try again later."
+        )
 
     def reason_to_drop(self, waiting: Waiting, now: int) -> InferdError | None:
         """Why a request that waited need not run any more, if so."""
@@ -68,12 +71,15 @@ class Scheduler(ABC):
 
 
 def check_scheduler(
-    scheduler: Scheduler, ask: Callable[[], tuple[InferRequest, Any]], turn: Callable[[], None], requests: int
+    scheduler: Scheduler,
+    ask: Callable[[], tuple[InferRequest, Any]],
+    turn: Callable[[], None],
+    requests: int,
 ) -> None:
     """Hold *scheduler* against this contract; AssertionError where it breaks it.
 
-    ``ask`` makes a fresh request and a reply that counts its ``parts``, ``ends`` and ``failures``; ``turn`` runs the
-    loop until nothing is under way.
+    ``ask`` makes a fresh request and a reply that counts its ``parts``, ``ends`` and ``failures``;
+    ``turn`` runs the loop until nothing is under way.
     """
     replies = []
     for _ in range(requests):
@@ -81,10 +87,14 @@ def check_scheduler(
         request.handle.acquire()
         replies.append(reply)
         scheduler(request, reply)
-        assert scheduler.statistics().running <= scheduler.instances, "more calls at once than instances"
+        assert scheduler.statistics().running <= scheduler.instances, (
+            "more calls at once than instances"
+        )
     turn()
     assert scheduler.statistics() == QueueStatistics(0, 0, 0), "something was left in the queue"
     for reply in replies:
         assert reply.ends + reply.failures == 1, "a request was not answered exactly once"
         assert reply.failures or reply.parts >= 1, "an answer without a part"
-    assert scheduler.execution.counters.requests == requests, "a request was not completed exactly once"
+    assert scheduler.execution.counters.requests == requests, (
+        "a request was not completed exactly once"
+    )

@@ -1,4 +1,5 @@
-"""What waits together runs together: in one turn of the loop, or while the model is busy, as one call.
+"""What waits together runs together: in one turn of the loop, or while the model is busy, as one
+call.
 
 The cut - which requests, and when - is a pure function of the queue and the time.
 """
@@ -21,7 +22,8 @@ from inferd.tensors import Array
 
 
 class Seat(NamedTuple):
-    """A waiting request as the cut sees it: what it can be joined with, its rows, and since when it waits."""
+    """A waiting request as the cut sees it: what it can be joined with, its rows, and since when it
+    waits."""
 
     group: Hashable
     rows: int
@@ -29,7 +31,8 @@ class Seat(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What to do with the queue: run these (positions, oldest first) now, or, if none, look again at *wake_at*."""
+    """What to do with the queue: run these (positions, oldest first) now, or, if none, look again
+    at *wake_at*."""
 
     take: tuple[int, ...]
     wake_at: int = 0
@@ -38,9 +41,9 @@ class Cut(NamedTuple):
 def cut(queue: Sequence[Seat], batching: Batching, now: int) -> Cut:
     """The oldest request and as many later ones of its group as fit, in order; pure.
 
-    The first of the group that does not fit ends the batch: nobody overtakes within a group. A request larger than
-    ``max_batch_size`` runs alone. With a delay configured, a batch that is not full waits until its oldest request
-    has waited that long.
+    The first of the group that does not fit ends the batch: nobody overtakes within a group. A
+    request larger than ``max_batch_size`` runs alone. With a delay configured, a batch that is not
+    full waits until its oldest request has waited that long.
     """
     oldest, taken, rows, full = queue[0], [0], queue[0].rows, False
     for at in range(1, len(queue)):
@@ -58,9 +61,11 @@ def cut(queue: Sequence[Seat], batching: Batching, now: int) -> Cut:
 
 
 def group_of(request: InferRequest) -> Hashable:
-    """Requests of equal groups can be one call: same inputs, trailing shapes and wanted outputs. (Datatypes are the
-    signature's, and the version is the scheduler's.)"""
-    return tuple((name, a.shape[1:]) for name, a in sorted(request.inputs.items())), tuple(request.outputs)
+    """Requests of equal groups can be one call: same inputs, trailing shapes and wanted outputs.
+    (Datatypes are the signature's, and the version is the scheduler's.)"""
+    return tuple((name, a.shape[1:]) for name, a in sorted(request.inputs.items())), tuple(
+        request.outputs
+    )
 
 
 class Batch(Scheduler):
@@ -85,10 +90,13 @@ class Batch(Scheduler):
             self._wake()
 
     def statistics(self) -> QueueStatistics:
-        return QueueStatistics(len(self._waiting), sum(w.request.rows for w in self._waiting), self._running)
+        return QueueStatistics(
+            len(self._waiting), sum(w.request.rows for w in self._waiting), self._running
+        )
 
     def _wake(self) -> None:
-        """Look at the queue at the end of this turn of the loop, when all that it brought is there."""
+        """Look at the queue at the end of this turn of the loop, when all that it brought is
+        there."""
         if not self._woken and self._running < self.instances:
             self._woken = True
             self.execution.home.loop.call_soon(self._fill)
@@ -103,7 +111,9 @@ class Batch(Scheduler):
             now = self.execution.clock()
             chosen = cut([_seat(w) for w in self._waiting], self.batching, now)
             if not chosen.take:
-                self._alarm = self.execution.home.loop.call_later((chosen.wake_at - now) / 1e9, self._fill)
+                self._alarm = self.execution.home.loop.call_later(
+                    (chosen.wake_at - now) / 1e9, self._fill
+                )
                 return
             self._start(self._remove(chosen.take), now)
 
@@ -133,10 +143,8 @@ class Batch(Scheduler):
     def _answer(self, batch: list[Waiting], done: Done[dict[str, Array]]) -> None:
         self._running -= 1
         try:
-            if done.error or done.value is None:
-                raise done.error or TypeError("the model returned nothing")
-            shares = split(done.value, [w.request.rows for w in batch])
-        except Exception as error:  # noqa: BLE001 - the dispatch boundary: whatever the model raised in its thread
+            shares = split(done.result(), [w.request.rows for w in batch])
+        except Exception as error:  # noqa: BLE001 - the dispatch boundary
             self._fail(batch, error)
         else:
             for waiting, outputs in zip(batch, shares, strict=True):
@@ -144,7 +152,8 @@ class Batch(Scheduler):
         self._fill()
 
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
-        """Answer with the error, or, where several were joined, run each again alone: one may be to blame for all."""
+        """Answer with the error, or, where several were joined, run each again alone: one may be to
+        blame for all."""
         if len(batch) == 1:
             self.execution.fail(batch[0].request, batch[0].reply, failure(error, batch[0].request))
             return
@@ -169,11 +178,16 @@ def join(inputs: Sequence[dict[str, Array]]) -> dict[str, Array]:
 
 
 def split(outputs: dict[str, Array], rows: Sequence[int]) -> list[dict[str, Array]]:
-    """Each request's share of *outputs*. Raises RunFailed where an output has not one row for each row sent."""
+    """Each request's share of *outputs*. Raises RunFailed where an output has not one row for each
+    row sent."""
     total = sum(rows)
     for name, array in outputs.items():
         if not array.shape or array.shape[0] != total:
-            raise RunFailed(f"output {name!r} has the wrong number of rows", got=str(array.shape), expected=str(total))
+            raise RunFailed(
+                f"output {name!r} has the wrong number of rows",
+                got=str(array.shape),
+                expected=str(total),
+            )
     ends = np.cumsum(rows).tolist()
     return [
         {name: array[end - count : end] for name, array in outputs.items()}

@@ -1,4 +1,5 @@
-"""Every request is one call of the model: at once if it is quick, otherwise in a thread, in order of arrival."""
+"""Every request is one call of the model: at once if it is quick, otherwise in a thread, in order
+of arrival."""
 
 from collections import deque
 from functools import partial
@@ -31,7 +32,9 @@ class Direct(Scheduler):
             self._fill()
 
     def statistics(self) -> QueueStatistics:
-        return QueueStatistics(len(self._waiting), sum(w.request.rows for w in self._waiting), self._running)
+        return QueueStatistics(
+            len(self._waiting), sum(w.request.rows for w in self._waiting), self._running
+        )
 
     def _fill(self) -> None:
         """Start what waits while an instance is free."""
@@ -51,14 +54,17 @@ class Direct(Scheduler):
         if self.execution.runtime.streams:
             self.execution.stream_in_thread(request, waiting.reply, self._freed)
         else:
-            self.execution.run_in_thread(request.inputs, request.outputs, partial(self._answer, waiting))
+            self.execution.run_in_thread(
+                request.inputs, request.outputs, partial(self._answer, waiting)
+            )
 
     def _answer(self, waiting: Waiting, done: Done[dict[str, Array]]) -> None:
-        if done.error or done.value is None:
-            error = failure(done.error or TypeError("the model returned nothing"), waiting.request)
-            self.execution.fail(waiting.request, waiting.reply, error)
+        try:
+            outputs = done.result()
+        except Exception as error:  # noqa: BLE001 - the dispatch boundary
+            self.execution.fail(waiting.request, waiting.reply, failure(error, waiting.request))
         else:
-            self.execution.succeed(waiting.request, waiting.reply, done.value)
+            self.execution.succeed(waiting.request, waiting.reply, outputs)
         self._freed()
 
     def _freed(self) -> None:

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from inferd.calls import Call, Handle, Lookup, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady
+from inferd.calls import (
+    Call,
+    Handle,
+    Lookup,
+    ModelMetadata,
+    ModelReady,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+)
 from inferd.errors import InferdError, NotReady
 from inferd.protocols.base import Dialect, Documentation, Message, Operation, Payload, Route
 from inferd.protocols.oip.rest import Infer
@@ -52,7 +61,9 @@ class DescribeServer(Operation):
         return ServerMetadata()
 
     def encode(self, call: Call, response: Any) -> Payload:
-        return Payload(encode({"name": response.name, "version": response.version, "extensions": []}))
+        return Payload(
+            encode({"name": response.name, "version": response.version, "extensions": []})
+        )
 
     def document(self, handle: Handle | None) -> Documentation:
         return Documentation("The server's name, version and extensions.", _OBJECT)

@@ -21,7 +21,9 @@ def document_infer(handle: Handle) -> Documentation:
     ]
     return Documentation(
         f"Run {handle.model}: {handle.signature}",
-        response=_tensors("outputs", handle.signature.outputs, {"model_name": _TEXT, "model_version": _TEXT}),
+        response=_tensors(
+            "outputs", handle.signature.outputs, {"model_name": _TEXT, "model_version": _TEXT}
+        ),
         request=_tensors("inputs", handle.signature.inputs, {"id": _TEXT}),
         example={"inputs": example},
     )
@@ -43,7 +45,10 @@ def _tensor(spec: TensorSpec) -> dict[str, Any]:
             "name": {"type": "string", "enum": [spec.name]},
             "shape": {"type": "array", "items": {"type": "integer"}, "minItems": len(spec.shape)},
             "datatype": {"type": "string", "enum": [spec.datatype]},
-            "data": {"type": "array", "items": {"anyOf": [json_schema(spec.type), {"type": "array"}]}},
+            "data": {
+                "type": "array",
+                "items": {"anyOf": [json_schema(spec.type), {"type": "array"}]},
+            },
         },
         "required": ["name", "shape", "datatype", "data"],
     }

@@ -79,7 +79,9 @@ class Infer(Operation):
     def decode(self, message: Message, lookup: Lookup) -> Call:
         headers = message.headers
         if b"inference-header-content-length" in headers:
-            raise Unsupported("the binary tensor extension is not spoken", expected="tensors as JSON 'data'")
+            raise Unsupported(
+                "the binary tensor extension is not spoken", expected="tensors as JSON 'data'"
+            )
         refuse_encoded(message)
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
@@ -87,7 +89,7 @@ class Infer(Operation):
         handle = lookup(message.path["model"], message.path.get("version"))
         admitted = handle.checker.admit(_layout(document.inputs))
         inputs = {}
-        for sent, (datatype, count) in zip(document.inputs, admitted.inputs):  # noqa: B905 - as long as the layout
+        for sent, (datatype, count) in zip(document.inputs, admitted.inputs):  # noqa: B905
             if sent.data is None:
                 raise _no_data(sent)
             inputs[sent.name] = array_from_values(sent.name, sent.data, datatype, sent.shape, count)
@@ -105,7 +107,9 @@ class Infer(Operation):
         for name, array in response.outputs.items():
             datatype = datatypes[name]
             values = array.ravel().tolist() if datatype != "BYTES" else json_values(array.ravel())
-            outputs.append({"name": name, "datatype": datatype, "shape": array.shape, "data": values})
+            outputs.append(
+                {"name": name, "datatype": datatype, "shape": array.shape, "data": values}
+            )
         return Payload(encode(answer))
 
     def document(self, handle: Handle | None) -> Documentation | None:
@@ -120,8 +124,12 @@ def _layout(inputs: Sequence[Input | CutInput]) -> Layout:
 
 
 def _no_data(tensor: Input | CutInput) -> InvalidInput | Unsupported:
-    if tensor.parameters and not tensor.parameters.keys().isdisjoint(("binary_data_size", "shared_memory_region")):
-        return Unsupported("only JSON tensors are spoken", expected=f"'data' in input {tensor.name!r}")
+    if tensor.parameters and not tensor.parameters.keys().isdisjoint(
+        ("binary_data_size", "shared_memory_region")
+    ):
+        return Unsupported(
+            "only JSON tensors are spoken", expected=f"'data' in input {tensor.name!r}"
+        )
     return InvalidInput(NO_DATA)
 
 
@@ -129,7 +137,9 @@ def _request(
     handle: Handle, document: Document | CutDocument, inputs: dict[str, Array], rows: int
 ) -> InferRequest:
     outputs = _wanted(handle, document.outputs) if document.outputs else handle.checker.output_names
-    return InferRequest(handle, inputs, outputs, rows, document.parameters or NO_PARAMETERS, document.id)
+    return InferRequest(
+        handle, inputs, outputs, rows, document.parameters or NO_PARAMETERS, document.id
+    )
 
 
 def _wanted(handle: Handle, outputs: Sequence[Wanted]) -> tuple[str, ...]:
@@ -145,8 +155,12 @@ def _decode_large(message: Message, lookup: Lookup) -> InferRequest:
     document = decode(pieces.skeleton, _CUT_DOCUMENT)
     handle = lookup(message.path["model"], message.path.get("version"))
     admitted = handle.checker.admit(_layout(document.inputs))
-    if [each.data for each in document.inputs if isinstance(each.data, int)] != list(range(len(pieces.arrays))):
-        raise MalformedRequest("the JSON does not fit: 'data' is no list, or a long list stands elsewhere")
+    if [each.data for each in document.inputs if isinstance(each.data, int)] != list(
+        range(len(pieces.arrays))
+    ):
+        raise MalformedRequest(
+            "the JSON does not fit: 'data' is no list, or a long list stands elsewhere"
+        )
     inputs = {
         sent.name: _long_array(sent, pieces, datatype, count)
         for sent, (datatype, count) in zip(document.inputs, admitted.inputs, strict=True)
@@ -175,6 +189,8 @@ def _encode_large(answer: dict[str, Any], outputs: dict[str, Array], handle: Han
     """As ``encode``, some thousand values at a time."""
     written = []
     for name, array in outputs.items():
-        head = encode({"name": name, "datatype": handle.checker.output_datatypes[name], "shape": array.shape})
+        head = encode(
+            {"name": name, "datatype": handle.checker.output_datatypes[name], "shape": array.shape}
+        )
         written.append(head[:-1] + b',"data":[' + write_values(array.ravel()) + b"]}")
     return b"".join([encode(answer)[:-1], b',"outputs":[', b",".join(written), b"]}"])

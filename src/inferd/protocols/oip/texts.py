@@ -1,4 +1,5 @@
-"""Triton's words for what is wrong with a request, from our errors. (server 2.73dev, core/src/infer_request.cc)"""
+"""Triton's words for what is wrong with a request, from our errors. (server 2.73dev,
+core/src/infer_request.cc)"""
 
 from inferd.errors import (
     BatchMismatch,
@@ -14,8 +15,9 @@ from inferd.errors import (
 )
 
 
-def triton_text(error: InferdError, model: str) -> str:
-    """What Triton says of *error* about *model*; our own text where it has no words, or says less."""
+def triton_text(error: InferdError, model: str) -> str:  # noqa: PLR0911 - a table
+    """What Triton says of *error* about *model*; our own text where it has no words, or says
+    less."""
     match error:
         case ModelNotFound(name=name, version=None):
             return f"Request for unknown model: '{name}' is not found"
@@ -28,7 +30,8 @@ def triton_text(error: InferdError, model: str) -> str:
         case DuplicateInput(name=name):
             return f"input '{name}' already exists in request"
         case WrongDatatype(name=name, got=got, expected=expected):
-            return f"inference input '{name}' data-type is '{got}', but model '{model}' expects '{expected}'"
+            expects = f"but model '{model}' expects '{expected}'"
+            return f"inference input '{name}' data-type is '{got}', {expects}"
         case WrongShape(name=name, got_shape=got_shape, expected_shape=expected_shape):
             shapes = f"Expected {shape_text(expected_shape)}, got {shape_text(got_shape)}"
             return f"unexpected shape for input '{name}' for model '{model}'. {shapes}"

@@ -1,4 +1,5 @@
-"""The plain protocol's routes, its answers about health, and its errors: always ``{"error": "..."}``."""
+"""The plain protocol's routes, its answers about health, and its errors: always ``{"error":
+"..."}``."""
 
 from typing import Any
 
@@ -38,7 +39,9 @@ class Ready(Operation):
         return Payload(b'{"status":"ready"}')
 
     def document(self, handle: Handle | None) -> Documentation:
-        return Documentation("Whether every model can answer; 503 with the reasons if not.", _STATUS)
+        return Documentation(
+            "Whether every model can answer; 503 with the reasons if not.", _STATUS
+        )
 
 
 _STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}

@@ -9,17 +9,25 @@ from inferd.tensors import BY_NAME, json_schema
 
 
 def document_predict(handle: Handle) -> Documentation:
-    """The row that *handle*'s model takes, with the names of its features, and an example that works."""
+    """The row that *handle*'s model takes, with the names of its features, and an example that
+    works."""
     row = row_of(handle.example)
     inputs = handle.signature.inputs
-    kinds = [inputs[0].datatype] * len(row) if len(inputs) == 1 else [spec.datatype for spec in inputs]
+    kinds = (
+        [inputs[0].datatype] * len(row) if len(inputs) == 1 else [spec.datatype for spec in inputs]
+    )
     names = handle.feature_names if len(handle.feature_names) == len(row) else ()
     titles = names or (tuple(spec.name for spec in inputs) if len(inputs) > 1 else ())
     values: dict[str, Any] = {"type": "array", "minItems": len(row), "maxItems": len(row)}
     values["items"] = {"anyOf": _distinct([json_schema(BY_NAME[kind]) for kind in kinds])}
     if titles:
         values["description"] = "In this order: " + ", ".join(titles)
-    features = {"anyOf": [{"title": "one row", **values}, {"title": "many rows", "type": "array", "items": values}]}
+    features = {
+        "anyOf": [
+            {"title": "one row", **values},
+            {"title": "many rows", "type": "array", "items": values},
+        ]
+    }
     return Documentation(
         f"Predict with {handle.model}: one row of features, or a list of rows.",
         response=_response(handle),

@@ -1,4 +1,5 @@
-"""``{"features": [...]}`` to a request, and its answer to ``{"prediction": ..., "probability": [...]}``."""
+"""``{"features": [...]}`` to a request, and its answer to ``{"prediction": ..., "probability":
+[...]}``."""
 
 from typing import Any
 
@@ -79,7 +80,9 @@ def _decode_large(message: Message, lookup: Lookup) -> PredictRequest:
     features = decode(document.skeleton, _CUT_DOCUMENT).features
     handle = lookup(message.path.get("model"))
     if len(document.arrays) != 1 or features != 0:
-        raise MalformedRequest("a large body must be one long list of rows", expected='{"features": [[...], ...]}')
+        raise MalformedRequest(
+            "a large body must be one long list of rows", expected='{"features": [[...], ...]}'
+        )
     parts, rows = [], 0
     for piece in document.arrays[0]:
         parts.append(handle.reader.many(piece, rows))
