@@ -187,7 +187,7 @@ class Reply(Protocol):
         """Call *callback* once: when ``writable`` is or becomes true, or the caller goes away."""
 
     def part(self, response: Response) -> None:
-        """Send one part. Its arrays belong to the reply from here on, which reads them to the end."""
+        """Send one part. Its arrays belong to the reply from here on, and may be read late."""
 
     def end(self) -> None:
         """Say that all parts were given."""

@@ -5,7 +5,7 @@ from inferd import plugins
 from inferd.calls import Handler
 from inferd.clock import Nanoseconds
 from inferd.engine import cache
-from inferd.engine.cost import UNKNOWN, Cost, measure
+from inferd.engine.cost import GIVE_UP_US, UNKNOWN, Cost, measure
 from inferd.engine.execution import Execution
 from inferd.engine.home import Home
 from inferd.journal.record import Record
@@ -45,12 +45,16 @@ class Preparer:
         scheduler: Handler = plugins.load("schedulers", name)(
             execution, version.spec.batching, instances
         )
-        version.fill(runtime, cache.off(scheduler), example)
+        version.fill(runtime, cache.off(scheduler.__call__), example)
 
     def _measure(self, version: Version, runtime: Runtime, example: dict[str, Array]) -> Cost:
         names = runtime.signature.output_names
         try:
+            started = self._clock()
             check_outputs(runtime.signature, runtime.run(example, names), 1)
+            took_us = (self._clock() - started) / 1000
+            if took_us > GIVE_UP_US:
+                return Cost(took_us, 0.0)
             return measure(
                 lambda inputs: runtime.run(inputs, names),
                 example,

@@ -80,7 +80,11 @@ class Http1Connection(asyncio.Protocol):
             )
         except httptools.HttpParserError as error:
             self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
-        if self._reading_head and self._head_bytes > self.service.limits.head_bytes:
+        if (
+            self._head_bytes
+            and self._reading_head
+            and self._head_bytes > self.service.limits.head_bytes
+        ):
             self._refuse(PayloadTooLarge("the request line and headers are too long"))
 
     def eof_received(self) -> bool:

@@ -109,10 +109,9 @@ class Dialect(ABC):
         """Write an error; *message* is None when the request could not be read."""
 
 
-def refuse_encoded(message: Message) -> None:
+def refuse_encoded(headers: Mapping[bytes, bytes]) -> None:
     """Raise Unsupported for a body whose encoding is not spoken yet."""
-    encoding = message.headers.get(b"content-encoding")
-    if encoding is not None and encoding.lower() != b"identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise Unsupported("this body's content encoding is not spoken", expected="identity")
 
 

@@ -24,8 +24,9 @@ class OnnxRuntime(Runtime):
 
     name = "onnx"
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, options: Any) -> None:
+        # Given none, ONNX Runtime makes fresh options for every run, which takes 0.9 us.
+        self._session, self._options = session, options
         # The wrapper around this checks the inputs again: 1.1 us of the 6.7 us that a call takes.
         self._run = getattr(session, "_sess", session).run
         self._maps = {o.name for o in session.get_outputs() if o.type.startswith("seq(map(")}
@@ -48,10 +49,10 @@ class OnnxRuntime(Runtime):
             )
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise BadArtifact(f"ONNX Runtime cannot load {artifact.path}: {error}") from None
-        return cls(session)
+        return cls(session, onnxruntime.RunOptions())
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-        arrays = self._run(outputs, inputs, None)
+        arrays = self._run(outputs, inputs, self._options)
         if self._maps:
             arrays = [
                 _matrix(a) if name in self._maps else a

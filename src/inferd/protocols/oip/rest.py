@@ -82,7 +82,8 @@ class Infer(Operation):
             raise Unsupported(
                 "the binary tensor extension is not spoken", expected="tensors as JSON 'data'"
             )
-        refuse_encoded(message)
+        if b"content-encoding" in headers:
+            refuse_encoded(headers)
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
         document = decode(message.body, _DOCUMENT)

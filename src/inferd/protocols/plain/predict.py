@@ -45,7 +45,8 @@ class Predict(Operation):
     call = InferRequest
 
     def decode(self, message: Message, lookup: Lookup) -> Call:
-        refuse_encoded(message)
+        if b"content-encoding" in message.headers:
+            refuse_encoded(message.headers)
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
         features = decode(message.body, _DOCUMENT).features
