@@ -26,10 +26,11 @@ everything."""
 
 ROWS = 64  # the line's second point: far enough to tell the slope, quick enough to measure
 REPEATS = 5  # the least of a few runs is the cost without the machine's other business
-GIVE_UP_US = 500_000  # a first run as long as this is not repeated: the server is to be ready soon
-PATIENCE_US = (
-    20_000  # what takes longer is slow whatever the exact figure, and is not run again to find out
-)
+
+# What takes longer is slow whatever the exact figure, and is not run again to find out.
+PATIENCE_US = 20_000
+# A first run as long as this is not repeated at all: the server is to be ready soon.
+GIVE_UP_US = 500_000
 
 
 def fit(one_row_us: float, many_rows_us: float, rows: int) -> Cost:

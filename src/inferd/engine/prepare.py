@@ -2,12 +2,12 @@
 front."""
 
 from inferd import plugins
-from inferd.calls import Handler
 from inferd.clock import Nanoseconds
 from inferd.engine import cache
 from inferd.engine.cost import GIVE_UP_US, UNKNOWN, Cost, measure
 from inferd.engine.execution import Execution
 from inferd.engine.home import Home
+from inferd.engine.schedulers.base import Scheduler
 from inferd.journal.record import Record
 from inferd.log import logger
 from inferd.models.example import example_inputs
@@ -42,7 +42,7 @@ class Preparer:
         )
         instances = self._instances if runtime.parallel else 1
         name = scheduler_for(runtime.signature, version.spec.batching, streams=runtime.streams)
-        scheduler: Handler = plugins.load("schedulers", name)(
+        scheduler: Scheduler = plugins.load("schedulers", name)(
             execution, version.spec.batching, instances
         )
         version.fill(runtime, cache.off(scheduler.__call__), example)
