@@ -12,7 +12,7 @@ from typing import Any
 
 from inferd.errors import InvalidInput, WrongCount, WrongShape, WrongValue
 from inferd.signature import Roles, Signature, TensorSpec
-from inferd.tensors import Array, Datatype, flat_array, flatten, json_values
+from inferd.tensors import Array, Datatype, flat_array, flatten, shown_values
 
 FEATURES = "features"
 
@@ -102,8 +102,8 @@ def row_of(inputs: Mapping[str, Array]) -> list[Any]:
     """The first row of *inputs* as the list of its features: the inverse of ``RowReader.one``."""
     if len(inputs) == 1:
         (array,) = inputs.values()
-        return list(json_values(array[:1].reshape(-1)))
-    return [json_values(array.reshape(-1))[0] for array in inputs.values()]
+        return list(shown_values(array[:1].reshape(-1)))
+    return [shown_values(array.reshape(-1))[0] for array in inputs.values()]
 
 
 def _vector(datatype: Datatype, values: list[Any]) -> Array:

@@ -117,6 +117,13 @@ def json_values(array: Array) -> Any:
     return _texts(values) if array.dtype.kind in "OS" else values
 
 
+def shown_values(array: Array) -> Any:
+    """As ``json_values``, with as few digits as tell the number apart in its own precision."""
+    if array.dtype not in (np.float16, np.float32):
+        return json_values(array)
+    return np.array([float(str(v)) for v in array.ravel()]).reshape(array.shape).tolist()
+
+
 def _texts(values: Any) -> Any:
     if isinstance(values, list):
         return [_texts(value) for value in values]

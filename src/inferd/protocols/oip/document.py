@@ -5,7 +5,7 @@ from typing import Any
 from inferd.calls import Handle
 from inferd.protocols.base import Documentation
 from inferd.signature import TensorSpec
-from inferd.tensors import json_schema, json_values
+from inferd.tensors import json_schema, shown_values
 
 
 def document_infer(handle: Handle) -> Documentation:
@@ -15,7 +15,7 @@ def document_infer(handle: Handle) -> Documentation:
             "name": spec.name,
             "shape": list(handle.example[spec.name].shape),
             "datatype": spec.datatype,
-            "data": json_values(handle.example[spec.name].ravel()),
+            "data": shown_values(handle.example[spec.name].ravel()),
         }
         for spec in handle.signature.inputs
     ]

@@ -1,0 +1,39 @@
+# One verb, one script in scripts/; CI calls the same.
+.DEFAULT_GOAL := help
+.PHONY: bench check clean demo fuzz help test test-clusters test-faults test-formats test-slow wheel
+
+demo: ## Train a model, serve it, ask it with real clients  (KEEP=1 leaves the server running)
+	@scripts/demo
+
+test: ## Run the base tests, 12 minutes at most  (ARGS="-k json -x" goes to pytest)
+	@scripts/test $(ARGS)
+
+test-formats: ## Run the tests that need a model format's own packages
+	@scripts/test-group formats $(ARGS)
+
+test-clusters: ## Run the tests that need brokers, Spark, Ray or several processes
+	@scripts/test-group clusters $(ARGS)
+
+test-faults: ## Run the tests that kill, stall or overload a server
+	@scripts/test-group faults $(ARGS)
+
+test-slow: ## Run the tests that take long and need nothing else
+	@scripts/test-group slow $(ARGS)
+
+check: ## Check formatting, lint, types, the import rules and that the versions agree
+	@scripts/check
+
+wheel: ## Build the wheel and test it without src/  (SMOKE=1: only start it and ask it)
+	@scripts/wheel $(ARGS)
+
+bench: ## Measure against a bare server and a usual FastAPI app  (needs wrk)
+	@scripts/bench $(ARGS)
+
+fuzz: ## Send a million made-up requests to a running server  (ARGS goes to the fuzzer)
+	@scripts/fuzz $(ARGS)
+
+clean: ## Remove environments, caches and what was built
+	@scripts/clean
+
+help: ## Show this
+	@scripts/help

@@ -1,0 +1,1 @@
+"""The benchmark: inferd beside the fastest Python server we can write and beside FastAPI apps."""

@@ -1,0 +1,123 @@
+"""Who is measured: each server's command, dialect, URLs, and the ceiling it is held against."""
+
+import sys
+from dataclasses import dataclass, field
+
+from bench.dialects import Dialect
+from bench.errors import BenchError
+from bench.models import Case
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One server; `argv` and paths have `{onnx}`, `{model}` and `{port}` filled in per case."""
+
+    name: str
+    title: str
+    about: str
+    dialect: Dialect
+    argv: tuple[str, ...]
+    one_row: str
+    many_rows: str
+    ceiling: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, case: Case, port: int) -> list[str]:
+        return [_fill(part, case, port) for part in self.argv]
+
+    def settings(self, case: Case) -> dict[str, str]:
+        return {name: _fill(text, case, 0) for name, text in self.environment.items()}
+
+    def url(self, case: Case, port: int) -> str:
+        path = self.one_row if len(case.rows) == 1 else self.many_rows
+        return f"http://127.0.0.1:{port}{_fill(path, case, port)}"
+
+
+def _fill(text: str, case: Case, port: int) -> str:
+    return text.format(onnx=case.onnx, pickle=case.pickle, model=case.model, port=port)
+
+
+PYTHON = sys.executable
+INFER = "/v2/models/{model}/infer"
+FLOOR = (PYTHON, "-m", "bench.servers.floor", "{onnx}", "{port}")
+INFERD = (PYTHON, "-m", "inferd", "serve", "{onnx}", "--port", "{port}")
+
+
+def _uvicorn(app: str) -> tuple[str, ...]:
+    # Without its access log, which costs such an app about a quarter of its rate.
+    quiet = ("--no-access-log", "--log-level", "warning")
+    return (PYTHON, "-m", "uvicorn", f"bench.servers.{app}:app", "--port", "{port}", *quiet)
+
+
+# A server stands next to its ceiling, so that the two are measured one right after the other.
+CONTENDERS = (
+    Contender(
+        name="floor-oip",
+        title="ceiling, OIP JSON",
+        about="bare uvloop + httptools protocol, msgspec, orjson, ONNX Runtime; nothing else",
+        dialect="oip",
+        argv=(*FLOOR, "oip"),
+        one_row=INFER,
+        many_rows=INFER,
+    ),
+    Contender(
+        name="inferd-oip",
+        title="inferd, OIP JSON",
+        about="`inferd serve model.onnx`, asked in Open Inference Protocol JSON",
+        dialect="oip",
+        argv=INFERD,
+        one_row=INFER,
+        many_rows=INFER,
+        ceiling="floor-oip",
+    ),
+    Contender(
+        name="floor-plain",
+        title="ceiling, plain",
+        about='the same ceiling for `{"features": ...}`',
+        dialect="plain",
+        argv=(*FLOOR, "plain"),
+        one_row="/predict",
+        many_rows="/predict",
+    ),
+    Contender(
+        name="inferd-plain",
+        title="inferd, plain",
+        about='`inferd serve model.onnx`, asked with `{"features": ...}`',
+        dialect="plain",
+        argv=INFERD,
+        one_row="/predict",
+        many_rows="/predict",
+        ceiling="floor-plain",
+    ),
+    Contender(
+        name="fastapi-onnx",
+        title="FastAPI, same ONNX model",
+        about="FastAPI with pydantic models, `async def` handlers, uvicorn; ONNX Runtime",
+        dialect="plain",
+        argv=_uvicorn("fastapi_onnx"),
+        one_row="/predict",
+        many_rows="/predict/batch",
+        ceiling="floor-plain",
+        environment={"BENCH_MODEL": "{onnx}"},
+    ),
+    Contender(
+        name="fastapi-sklearn",
+        title="FastAPI, scikit-learn pickle",
+        about="the same app over the joblib pickle: `predict` and `predict_proba`",
+        dialect="plain",
+        argv=_uvicorn("fastapi_sklearn"),
+        one_row="/predict",
+        many_rows="/predict/batch",
+        ceiling="floor-plain",
+        environment={"BENCH_MODEL": "{pickle}"},
+    ),
+)
+
+
+def choose(names: list[str] | None) -> list[Contender]:
+    """The named contenders in the order of the table; all of them for None."""
+    known = {contender.name for contender in CONTENDERS}
+    if unknown := sorted(set(names or ()) - known):
+        msg = f"got servers {unknown}, expected some of {sorted(known)}"
+        raise BenchError(msg)
+    return [c for c in CONTENDERS if names is None or c.name in names]

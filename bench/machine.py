@@ -1,0 +1,56 @@
+"""The facts of the machine and the packages that a figure belongs to."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    "inferd",
+    "onnxruntime",
+    "numpy",
+    "uvloop",
+    "httptools",
+    "msgspec",
+    "orjson",
+    "fastapi",
+    "pydantic",
+    "uvicorn",
+    "scikit-learn",
+    "skl2onnx",
+)
+
+
+def facts() -> dict[str, str]:
+    """Names and values in the order in which they are shown."""
+    machine = {
+        "CPU": cpu_model(Path("/proc/cpuinfo").read_text()) or platform.processor() or "unknown",
+        "Cores": str(os.cpu_count()),
+        "Kernel": f"{platform.system()} {platform.release()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "wrk": wrk_version(),
+    }
+    return machine | {package: package_version(package) for package in PACKAGES}
+
+
+def cpu_model(cpuinfo: str) -> str | None:
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return None
+
+
+def package_version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def wrk_version() -> str:
+    # wrk prints its version above its usage and ends with 1.
+    done = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
+    words = done.stdout.split()
+    return words[1] if len(words) > 1 else "unknown"

@@ -1,0 +1,110 @@
+"""One case: its servers side by side on one core, put under load in turn, round after round."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench import load, process
+from bench.contenders import Contender
+from bench.errors import BenchError
+from bench.models import Case
+from bench.results import Run
+
+WARM_UP = 1.0
+# A lap is one answer on every connection. Over fewer laps a closed loop's latencies are those of
+# its start, when the queue is still empty.
+LAPS = 3
+LONGEST = 15.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How each case is measured."""
+
+    rounds: int
+    seconds: float
+    server_cpu: int
+    load_cpu: int
+    folder: Path
+
+
+class Listener(Protocol):
+    """Hears what is about to happen; a run that ended is yielded."""
+
+    def warming(self, server: str) -> None: ...
+
+    def running(self, server: str, number: int) -> None: ...
+
+
+def check_cores(plan: Plan) -> None:
+    allowed = os.sched_getaffinity(0)
+    wanted = {plan.server_cpu, plan.load_cpu}
+    if len(wanted) < 2 or not wanted <= allowed:
+        msg = (
+            f"got cores {plan.server_cpu} (server) and {plan.load_cpu} (load), expected two "
+            f"different ones of {sorted(allowed)}; see --server-cpu and --load-cpu"
+        )
+        raise BenchError(msg)
+
+
+def measure(
+    plan: Plan, case: Case, contenders: Sequence[Contender], listener: Listener
+) -> Iterator[Run]:
+    """Yield each run as it ends."""
+    with ExitStack() as stack:
+        servers = [_start(plan, case, c, stack, listener) for c in contenders]
+        for number in range(1, plan.rounds + 1):
+            for server in servers:
+                listener.running(server.contender.name, number)
+                yield _one_run(plan, server, number)
+
+
+def script_path(plan: Plan, case: Case, contender: Contender) -> Path:
+    return plan.folder / f"{case.name}-{contender.dialect}.lua"
+
+
+def duration(seconds: float, one_answer: float) -> float:
+    """The seconds that a server needs for a few laps, where that is more than what was asked."""
+    lap = one_answer * load.CONNECTIONS
+    return max(seconds, min(LAPS * lap, LONGEST))
+
+
+def _start(
+    plan: Plan, case: Case, contender: Contender, stack: ExitStack, listener: Listener
+) -> process.Server:
+    """Start and warm one server; leave it idle."""
+    listener.warming(contender.name)
+    server = stack.enter_context(process.running(contender, case, plan.server_cpu, plan.folder))
+    server.check()
+    path = script_path(plan, case, contender)
+    path.write_text(load.script(server.body))
+    _load(plan, server, WARM_UP)
+    server.settle()
+    return server
+
+
+def _one_run(plan: Plan, server: process.Server, number: int) -> Run:
+    one_answer = server.check()
+    before = server.cpu_seconds()
+    seen = _load(plan, server, duration(plan.seconds, one_answer))
+    used = server.cpu_seconds() - before
+    memory = server.memory()
+    server.settle()
+    return Run(
+        case=server.case.name,
+        contender=server.contender.name,
+        round=number,
+        rate=seen.rate,
+        p50=seen.p50,
+        p99=seen.p99,
+        cpu=used / seen.requests,
+        memory=memory,
+    )
+
+
+def _load(plan: Plan, server: process.Server, seconds: float) -> load.LoadResult:
+    path = script_path(plan, server.case, server.contender)
+    return load.run(load.command(server.url, path, seconds, plan.load_cpu))

@@ -1,0 +1,166 @@
+"""A server as a process: started on one core, watched, asked for its cost, and stopped."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from bench import dialects
+from bench.contenders import Contender
+from bench.errors import BenchError
+from bench.models import Case
+
+ROOT = Path(__file__).resolve().parent.parent
+START_LIMIT = 60.0
+STOP_LIMIT = 10.0
+# A run of a slow server leaves a full set of requests behind, each of which it still answers.
+IDLE_LIMIT = 120.0
+IDLE_WINDOW = 0.25
+# One tick of the kernel's accounting: an idle server may show it, a working one shows 25.
+IDLE_CPU = 0.011
+
+
+@dataclass
+class Server:
+    """One running server of one case."""
+
+    contender: Contender
+    case: Case
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    body: str
+
+    @property
+    def url(self) -> str:
+        return self.contender.url(self.case, self.port)
+
+    def cpu_seconds(self) -> float:
+        return sum(t.user + t.system for t in (p.cpu_times() for p in self._tree()))
+
+    def memory(self) -> int:
+        return sum(p.memory_info().rss for p in self._tree())
+
+    def _tree(self) -> list[psutil.Process]:
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def check(self) -> float:
+        """Ask once; return the seconds it took. A wrong status or answer is an error."""
+        start = time.perf_counter()
+        status, reply = _post(self.url, self.body)
+        took = time.perf_counter() - start
+        if status != http.client.OK:
+            msg = f"{self._where()} answered {status}, expected 200: {reply[:300]!r}"
+            raise BenchError(msg)
+        answer = dialects.read(self.contender.dialect, reply)
+        expected = dialects.Answer(self.case.labels, len(self.case.rows) * self.case.classes)
+        if answer != expected:
+            msg = f"{self._where()} answered {answer}, expected {expected}"
+            raise BenchError(msg)
+        return took
+
+    def settle(self) -> None:
+        """Wait until the server has nothing left to do."""
+        _poll(self._is_idle, IDLE_LIMIT, f"{self._where()} still uses its core while idle")
+
+    def wait_ready(self) -> None:
+        _poll(self._is_up, START_LIMIT, f"{self._where()} is not up")
+
+    def _is_idle(self) -> bool:
+        before = self.cpu_seconds()
+        time.sleep(IDLE_WINDOW)
+        return self.cpu_seconds() - before <= IDLE_CPU
+
+    def _is_up(self) -> bool:
+        if self.process.poll() is not None:
+            tail = self.log.read_text(errors="replace")[-2000:]
+            msg = f"{self._where()} ended with {self.process.returncode}:\n{tail}"
+            raise BenchError(msg)
+        try:
+            return _post(self.url, self.body)[0] != http.client.SERVICE_UNAVAILABLE
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _where(self) -> str:
+        return f"{self.contender.name} ({self.case.name})"
+
+
+@contextmanager
+def running(contender: Contender, case: Case, cpu: int, folder: Path) -> Iterator[Server]:
+    """Start a server on its core; stop it, with all that it started, in the end."""
+    port, log = free_port(), folder / f"{case.name}-{contender.name}.log"
+    argv = ["taskset", "-c", str(cpu), *contender.command(case, port)]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env=_environment(contender, case),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        body = dialects.body(contender.dialect, case.rows)
+        server = Server(contender, case, port, process, log, body)
+        server.wait_ready()
+        yield server
+    finally:
+        _stop(process)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment(contender: Contender, case: Case) -> dict[str, str]:
+    # A setting of the caller's own inferd must not change what is measured.
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("INFERD_")}
+    return kept | contender.settings(case)
+
+
+def _post(url: str, body: str) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+    try:
+        connection.request("POST", parts.path, body, {"content-type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _poll(done: Callable[[], bool], limit: float, fault: str) -> None:
+    deadline = time.monotonic() + limit
+    while not done():
+        if time.monotonic() > deadline:
+            msg = f"{fault}, after {limit:.0f} s"
+            raise BenchError(msg)
+        time.sleep(0.02)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_LIMIT)
+    _kill_group(process.pid)
+    process.wait()
+
+
+def _kill_group(group: int) -> None:
+    """End what is left of the server's own session."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,160 @@
+"""Tables as text for a terminal and as the Markdown page; no IO, no clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.results import Ratio, Row, Table
+
+HEADINGS = ("server", "requests/s", "ratio to ceiling", "p50 ms", "p99 ms", "CPU us", "RSS MiB")
+
+INTRODUCTION = """\
+# Performance
+
+<!-- Written by `make bench`; changes by hand are lost. -->
+
+{summary}
+
+![Ratios to the ceiling and requests per second](performance.svg)
+
+## What the figures say
+
+**Read the ratios, not the requests per second.** A ratio is a server's requests per second divided
+by those of the *ceiling*: a bare uvloop and httptools protocol with msgspec, orjson and ONNX
+Runtime, which reads no URL and checks nothing (`bench/servers/floor.py`). Python can hardly answer
+such a request faster, so 1.00 means that all that a server does besides costs nothing. Each dialect
+has its own ceiling, which speaks that dialect; the FastAPI apps are held against the plain one,
+which runs the ONNX model, also where the app runs the pickle.
+
+A ratio is taken within one round, between runs that are seconds apart, so that a machine that
+others use too does not decide it. The tables show the median over the rounds and, in brackets, the
+lowest and the highest. The absolute figures belong to the machine below, on that day, and to no
+other.
+
+- Server and load are pinned to one core each: core {server_cpu} for the server, core {load_cpu} for
+  the load. The load is `wrk`, one thread, {connections} connections, each of which sends its next
+  request when it has its answer. The servers of a case are started first, warmed for a second, and
+  wait idle; then each is under load in turn for {seconds:g} s, in {rounds} round{plural}. A server
+  so slow that {connections} connections see less than {laps} answers each in that time gets up to
+  {longest:g} s.
+- **p50, p99**: the latency that `wrk` saw, median over the rounds. All connections are always busy,
+  so it is mostly queueing: p50 is about {connections} divided by requests/s.
+- **CPU**: user and system time of the server's processes, per request.
+- **RSS**: resident memory of the server's processes after a run, the highest of the rounds; a page
+  that several processes share counts in each.
+- Before every run one request is made, whose labels must be those of scikit-learn. A run in which
+  an answer was no 2xx, or a connection broke, stops the benchmark.
+"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the page says about how and where it was measured."""
+
+    date: str
+    facts: dict[str, str]
+    rounds: int
+    seconds: float
+    laps: int
+    longest: float
+    connections: int
+    server_cpu: int
+    load_cpu: int
+
+
+def text(tables: Sequence[Table]) -> str:
+    """All cases, aligned for a terminal."""
+    return "\n\n".join(
+        f"{table.case.name}: {_rows_in_words(table)} - {table.case.title}\n{_aligned(table)}"
+        for table in tables
+    )
+
+
+def markdown(tables: Sequence[Table], setting: Setting, commands: Sequence[str]) -> str:
+    """The page `docs/performance.md`."""
+    parts = [
+        INTRODUCTION.format(
+            summary=_summary(tables),
+            plural="" if setting.rounds == 1 else "s",
+            **{name: value for name, value in vars(setting).items() if name != "facts"},
+        ),
+        "## Figures",
+        *(_section(table) for table in tables),
+        _servers(tables),
+        _machine(setting),
+        "## To repeat them\n\n```sh\n" + "\n".join(commands) + "\n```",
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _summary(tables: Sequence[Table]) -> str:
+    """Ratios alone: one line a case, one column a server that has a ceiling."""
+    judged = [row.contender for row in tables[0].rows if row.contender.ceiling]
+    head = ["ratio to the ceiling", *(contender.title for contender in judged)]
+    lines = [
+        [f"{table.case.model}, {_rows_in_words(table)}"]
+        + [_ratio(row.ratio) for row in table.rows if row.contender.ceiling]
+        for table in tables
+    ]
+    return _table(head, lines)
+
+
+def _section(table: Table) -> str:
+    head = f"### {table.case.model}, {_rows_in_words(table)}\n\n{table.case.title}.\n\n"
+    return head + _table(list(HEADINGS), [_cells(row) for row in table.rows])
+
+
+def _servers(tables: Sequence[Table]) -> str:
+    lines = [f"- **{row.contender.title}**: {row.contender.about}." for row in tables[0].rows]
+    note = (
+        "All ONNX sessions run on one thread. uvicorn runs with uvloop and httptools and without"
+        " its access log. The handlers are `async def`, the faster form for models this quick."
+    )
+    return "## Servers\n\n" + "\n".join(lines) + "\n\n" + note
+
+
+def _machine(setting: Setting) -> str:
+    facts = _table(["what", "which"], [list(fact) for fact in setting.facts.items()], rest="---")
+    return f"## Machine\n\nMeasured on {setting.date}.\n\n{facts}"
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.contender.title,
+        f"{row.rate:,.0f}" if row.rate >= 100 else f"{row.rate:,.1f}",
+        _ratio(row.ratio) if row.contender.ceiling else "1",
+        f"{row.p50 * 1e3:,.2f}",
+        f"{row.p99 * 1e3:,.2f}",
+        f"{row.cpu * 1e6:,.0f}" if row.cpu >= 1e-4 else f"{row.cpu * 1e6:,.1f}",
+        f"{row.memory / 2**20:,.0f}",
+    ]
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    if ratio is None:
+        return "-"
+    digits = 2 if ratio.median >= 0.1 else 4
+    return f"{ratio.median:.{digits}f} ({ratio.low:.{digits}f}-{ratio.high:.{digits}f})"
+
+
+def _rows_in_words(table: Table) -> str:
+    count = len(table.case.rows)
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _table(head: list[str], lines: list[list[str]], rest: str = "---:") -> str:
+    """A Markdown table; `rest` is the alignment of all columns but the first."""
+    rule = ["---"] + [rest] * (len(head) - 1)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
+
+
+def _aligned(table: Table) -> str:
+    lines = [list(HEADINGS), *(_cells(row) for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  "
+        + cells[0].ljust(widths[0])
+        + "".join(
+            f"  {cell.rjust(width)}" for cell, width in zip(cells[1:], widths[1:], strict=True)
+        )
+        for cells in lines
+    )

@@ -1,0 +1,1 @@
+"""The servers that inferd is measured against; each is a program of its own."""

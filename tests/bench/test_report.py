@@ -1,0 +1,95 @@
+"""Tests of bench/report.py, bench/chart.py and bench/commands.py: what a reader gets to see."""
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bench import chart, commands, measure, report, results
+from bench.contenders import Contender
+from bench.models import Case
+from bench.results import Run, Table
+
+SETTING = report.Setting(
+    date="2025-01-31",
+    facts={"CPU": "a fast one", "Python": "CPython 3.13.0"},
+    rounds=3,
+    seconds=4,
+    laps=3,
+    longest=15,
+    connections=32,
+    server_cpu=0,
+    load_cpu=1,
+)
+PLAN = measure.Plan(3, 4, 0, 1, Path("/checkout/.bench"))
+
+
+@pytest.fixture
+def case(make_case: Callable[[int], Case]) -> Case:
+    return make_case(1)
+
+
+@pytest.fixture
+def tables(noisy_runs: list[Run], case: Case, by_name: dict[str, Contender]) -> list[Table]:
+    return results.tables(noisy_runs, [case], [by_name["floor-oip"], by_name["inferd-oip"]])
+
+
+def test_the_page_shows_ratios_facts_date_and_commands(tables: list[Table]) -> None:
+    """Everything that a figure depends on is on the page beside it."""
+    page = report.markdown(tables, SETTING, ["make bench"])
+    assert "| forest, 1 row | 0.90 (0.80-0.96) |" in page
+    assert "| inferd, OIP JSON | 880 | 0.90 (0.80-0.96) | 36.36 | 72.73 | 1,136 | 103 |" in page
+    assert "| CPU | a fast one |" in page
+    assert "Measured on 2025-01-31." in page
+    assert "```sh\nmake bench\n```" in page
+
+
+def test_every_table_of_the_page_has_as_many_cells_as_headings(tables: list[Table]) -> None:
+    """Markdown tables are whole: each line has the cells of the line above it."""
+    page = report.markdown(tables, SETTING, ["make bench"])
+    blocks = [block.splitlines() for block in page.split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 3
+    assert all(len({line.count("|") for line in block}) == 1 for block in blocks)
+
+
+def test_a_server_without_its_ceiling_shows_no_ratio(
+    noisy_runs: list[Run], case: Case, by_name: dict[str, Contender]
+) -> None:
+    """A ratio that is not known is a dash and not a number."""
+    only = [run for run in noisy_runs if run.contender == "inferd-oip"]
+    alone = results.tables(only, [case], [by_name["inferd-oip"]])
+    assert "| inferd, OIP JSON | 880 | - |" in report.markdown(alone, SETTING, [])
+
+
+def test_the_terminal_gets_aligned_columns(tables: list[Table]) -> None:
+    """All lines of a table are equally long."""
+    title, *lines = report.text(tables).splitlines()
+    assert title.startswith("forest-1: 1 row")
+    assert len(lines) == 3
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_the_chart_is_svg_that_names_servers_and_cases(tables: list[Table]) -> None:
+    """The picture is whole XML, with its labels as text, and the same for the same figures."""
+    pytest.importorskip("matplotlib")
+    drawn = chart.svg(tables, "a caption")
+    texts = {"".join(node.itertext()).strip() for node in ElementTree.fromstring(drawn).iter()}
+    assert {
+        "a caption",
+        "forest-1: a forest",
+        "inferd, OIP JSON",
+        "ceiling, OIP JSON",
+        "0.90",
+    } <= texts
+    assert chart.svg(tables, "a caption") == drawn
+
+
+def test_the_commands_are_those_that_the_benchmark_runs(case: Case, tables: list[Table]) -> None:
+    """A reader can paste them in the repository's root: no path of this machine is in them."""
+    lines = commands.repeat(PLAN, case, [row.contender for row in tables[0].rows])
+    assert lines[0] == "make bench"
+    serve = ".venv/bin/python -m inferd serve .bench/forest.onnx --port 8002 &"
+    assert f"taskset -c 0 {serve}" in lines
+    load = "taskset -c 1 wrk -t1 -c32 --timeout 60s -d4s --latency -s .bench/forest-1-oip.lua"
+    assert f"{load} http://127.0.0.1:8002/v2/models/forest/infer" in lines
