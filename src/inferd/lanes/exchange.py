@@ -18,17 +18,31 @@ LAST_CHUNK = b"0\r\n\r\n"
 class Exchange(Turn):
     """See ``calls.Reply`` for what its users may rely on."""
 
-    call: Call
-    head_only = False
-    """Whether the request was HEAD."""
-    old_http = False
-    """Whether it came by HTTP/1.0."""
-    _payload: Payload | InferdError | None = None
-    _begun = _ended = _encoding = False
+    __slots__ = (
+        "_begun",
+        "_carrier",
+        "_encoding",
+        "_ended",
+        "_payload",
+        "call",
+        "head_only",
+        "match",
+        "message",
+        "old_http",
+    )
 
     def __init__(self, carrier: Carrier, match: Match, message: Message, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
+        # Not by super().__init__: one call less a request, as measured as all else here.
+        self.keep_alive, self.cancelled, self.done = keep_alive, False, False
+        self.lingers, self.held = False, ()
         self._carrier, self.match, self.message = carrier, match, message
+        self.call: Call
+        self.head_only = match.head_only
+        """Whether the request was HEAD."""
+        self.old_http = False
+        """Whether it came by HTTP/1.0."""
+        self._payload: Payload | InferdError | None = None
+        self._begun = self._ended = self._encoding = False
 
     @property
     def writable(self) -> bool:

@@ -171,8 +171,6 @@ class Http1Connection(asyncio.Protocol):
         """Answer a dialect's request, at once where its call is quick."""
         message = Message(b"", match.path, self._fields, match.query, self._principal)
         exchange = Exchange(self, match, message, keep_alive)
-        if match.head_only:
-            exchange.head_only = True
         if not keep_alive or b"connection" in self._fields:
             # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request
             # is a last one.

@@ -13,20 +13,19 @@ from inferd.protocols.base import Dialect, Message
 class Turn:
     """What the connection knows of a request that is being answered."""
 
-    # Defaults of the class, not of each instance: most requests never touch them.
-    cancelled = False
-    """Whether the client has gone."""
-    done = False
-    """Whether the whole answer was handed to the connection."""
-    lingers = False
-    """Whether the client may still be sending what was refused, and must be let finish to hear
-    it."""
-    held: tuple[bytes, ...] = ()
-    """What was written before its turn."""
+    __slots__ = ("cancelled", "done", "held", "keep_alive", "lingers")
 
     def __init__(self, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
         """Whether the connection goes on after this answer."""
+        self.cancelled = False
+        """Whether the client has gone."""
+        self.done = False
+        """Whether the whole answer was handed to the connection."""
+        self.lingers = False
+        """Whether the client may still be sending what was refused, and must finish to hear it."""
+        self.held: tuple[bytes, ...] = ()
+        """What was written before its turn."""
 
     def disconnect(self) -> None:
         """The client has gone."""

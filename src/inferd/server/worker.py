@@ -61,8 +61,13 @@ class Worker:
             self.pipeline.close()
             raise
 
-    async def serve(self, ready: Callable[[], None]) -> None:
-        """Open the doors, call *ready*, and serve until ``stop``; then drain."""
+    async def serve(
+        self, ready: Callable[[], None], settled: Callable[[], None] = lambda: None
+    ) -> None:
+        """Open the doors, call *ready*, and serve until ``stop``; then drain.
+
+        *settled* is called when all that a long-lived server imports and makes is there.
+        """
         loop = asyncio.get_running_loop()
         self.pipeline.home.attach(loop)
         self._stop = asyncio.Event()
@@ -74,7 +79,9 @@ class Worker:
         server = await loop.create_server(
             lambda: Http1Connection(service), sock=self._listener, backlog=BACKLOG
         )
-        self._open_app(service, loop)
+        app = self._open_app(loop)
+        app.add_done_callback(lambda _: settled())
+        service.app = Deferred(app)
         ready()
         await self._stop.wait()
         self.manager.stopping = True
@@ -93,7 +100,7 @@ class Worker:
         """Wait no longer for what is in progress. For the loop thread, after ``stop``."""
         self._service.hurried = True
 
-    def _open_app(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+    def _open_app(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[object]:
         """Make the app in a thread: importing FastAPI takes longer than all the rest, and inference
         needs none of it."""
 
@@ -102,7 +109,7 @@ class Worker:
 
             return build(self.manager, self.dialects)
 
-        service.app = Deferred(loop.run_in_executor(self.pipeline.home.codecs, make))
+        return loop.run_in_executor(self.pipeline.home.codecs, make)
 
 
 def cores() -> int:
