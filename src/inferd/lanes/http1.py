@@ -21,12 +21,13 @@ from inferd.lanes.exchange import Exchange, own
 from inferd.lanes.routing import Match
 from inferd.lanes.service import Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
+from inferd.log import logger
 from inferd.protocols.base import Message
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LINGER_SECONDS = (
-    2.0  # how long a refused body is read on, so that the refusal reaches a client that still sends
-)
+# How long a refused body is read on, so that the refusal reaches a client that still sends: closing
+# at once would reset the connection under its answer.
+LINGER_SECONDS = 2.0
 
 
 class Http1Connection(asyncio.Protocol):
@@ -75,16 +76,14 @@ class Http1Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._deaf = (
-                True  # what follows would be another protocol; the request was answered without it
-            )
+            self._deaf = True  # what follows would be another protocol; the request was answered
+        except httptools.HttpParserCallbackError:  # a fault of ours, below, and not of the bytes
+            logger.exception("a connection was cut off")
+            self.abort()
         except httptools.HttpParserError as error:
             self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
-        if (
-            self._head_bytes
-            and self._reading_head
-            and self._head_bytes > self.service.limits.head_bytes
-        ):
+        # After a whole request there are none, and so nothing more to look at.
+        if self._head_bytes and self._is_too_long():
             self._refuse(PayloadTooLarge("the request line and headers are too long"))
 
     def eof_received(self) -> bool:
@@ -277,6 +276,9 @@ class Http1Connection(asyncio.Protocol):
             self._transport.close()
 
     # -- inside --
+
+    def _is_too_long(self) -> bool:
+        return self._reading_head and self._head_bytes > self.service.limits.head_bytes
 
     def _is_idle(self) -> bool:
         """Whether no part of a request was read."""
