@@ -12,7 +12,7 @@ InferdError
    - NotFound
      + RouteNotFound, ModelNotFound
    - MethodNotAllowed
-   - PayloadTooLarge
+   - PayloadTooLarge, UnsupportedEncoding
    - Unsupported               a part of the protocol that this server does not speak
  * Refused                     right, but not now
    - NotReady, QueueFull, DeadlineExceeded, Cancelled
@@ -35,13 +35,14 @@ class Code(Enum):
     """What kind of failure this is; every lane has one table from these to its own statuses.
 
     The names are gRPC's canonical codes (https://grpc.github.io/grpc/core/md_doc_statuscodes.html),
-    and two that only HTTP tells apart.
+    and some that only HTTP tells apart.
     """
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     UNIMPLEMENTED = "UNIMPLEMENTED"
     UNAVAILABLE = "UNAVAILABLE"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
@@ -209,6 +210,12 @@ class PayloadTooLarge(RequestError):
     """The body is larger than this server reads."""
 
     code = Code.PAYLOAD_TOO_LARGE
+
+
+class UnsupportedEncoding(RequestError):
+    """The body is of a type, or packed in a way, that this server does not read."""
+
+    code = Code.UNSUPPORTED_MEDIA_TYPE
 
 
 class Unsupported(RequestError):

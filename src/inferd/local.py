@@ -98,7 +98,8 @@ class Model:
         Returns as many predictions as rows. Raises InvalidInput where a row does not fit the
         signature.
         """
-        listed = _as_rows(rows)
+        names = (self._runtime.feature_names(), self.signature.input_names)
+        listed = _as_rows(rows, names)
         if not listed:
             raise InvalidInput("no rows", expected="at least one row of features")
         outputs = self._runtime.run(self._reader.many(listed), self._roles.outputs)
@@ -127,14 +128,26 @@ def load(path: str | os.PathLike[str], name: str | None = None) -> Model:
     return Model(specs[0].name, loader.open_runtime(specs[0]))
 
 
-def _as_rows(rows: Any) -> list[Any]:
-    """Lists of JSON-like values, from whatever holds a table."""
-    if hasattr(
-        rows, "to_numpy"
-    ):  # pandas and polars: by what they offer, so that neither is needed here
-        rows = rows.to_numpy()
+def _as_rows(rows: Any, names: Sequence[Sequence[str]]) -> list[Any]:
+    """Lists of JSON values, from whatever holds a table.
+
+    A table whose columns are the model's, in another order, is read by their names.
+    """
+    if hasattr(rows, "columns"):  # pandas and polars: by what they offer, so that neither is needed
+        columns = list(rows.columns)
+        order = next(
+            (list(each) for each in names if sorted(each) == sorted(map(str, columns))), None
+        )
+        rows = (rows[order] if order else rows).to_numpy()
     if isinstance(rows, np.ndarray):
         rows = rows.tolist()
-    listed = [list(row) if isinstance(row, tuple | np.ndarray) else row for row in rows]
+    listed = [_plain(row) for row in rows]
     bare = bool(listed) and not isinstance(listed[0], list | dict)
     return [listed] if bare else listed
+
+
+def _plain(row: Any) -> Any:
+    """A row, or a value of one, without numpy's own types."""
+    if isinstance(row, np.ndarray | np.generic):
+        return row.tolist()
+    return [_plain(value) for value in row] if isinstance(row, list | tuple) else row

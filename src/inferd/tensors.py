@@ -70,12 +70,20 @@ def array_from_values(
     if len(values) == count and datatype.values.issuperset(map(type, values)):
         try:
             return np.array(values, datatype.numpy).reshape(shape)
-        except OverflowError:
+        except (OverflowError, ValueError):
             pass  # told below
     flat = flatten(values)
     if len(flat) != count:
         raise WrongCount(name, len(flat), count)
-    return flat_array(name, flat, datatype).reshape(shape)
+    return shaped(name, flat_array(name, flat, datatype), shape)
+
+
+def shaped(name: str, flat: Array, shape: Sequence[int]) -> Array:
+    """*flat* as *shape*, which has as many elements; InvalidInput for one that no array can have."""
+    try:
+        return flat.reshape(shape)
+    except ValueError:  # a dimension beyond 2**63, beside one of 0
+        raise InvalidInput(f"no tensor can have the shape of {name!r}") from None
 
 
 def flat_array(name: str, values: list[Any], datatype: Datatype) -> Array:

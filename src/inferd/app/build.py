@@ -14,6 +14,7 @@ from inferd.models.manager import Manager
 from inferd.protocols.base import Dialect
 
 ASSETS = Path(__file__).parent / "assets"
+READ = ["GET", "HEAD"]
 TYPES = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
@@ -27,11 +28,11 @@ def build(manager: Manager, dialects: list[Dialect]) -> FastAPI:
         title="inferd", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
 
-    @app.get("/openapi.json", include_in_schema=False)
+    @app.api_route("/openapi.json", methods=READ, include_in_schema=False)
     async def openapi(request: Request) -> JSONResponse:
         return JSONResponse(describe(manager, dialects, request.scope.get("root_path", "")))
 
-    @app.get("/docs", include_in_schema=False)
+    @app.api_route("/docs", methods=READ, include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         root = request.scope.get("root_path", "")
         return get_swagger_ui_html(
@@ -42,7 +43,7 @@ def build(manager: Manager, dialects: list[Dialect]) -> FastAPI:
             swagger_favicon_url=f"{root}/docs/icon.svg",
         )
 
-    @app.get("/docs/{name}", include_in_schema=False)
+    @app.api_route("/docs/{name}", methods=READ, include_in_schema=False)
     async def asset(name: str) -> FileResponse:
         if name not in TYPES:
             raise HTTPException(404)
@@ -50,7 +51,7 @@ def build(manager: Manager, dialects: list[Dialect]) -> FastAPI:
             ASSETS / name, media_type=TYPES[name], headers={"cache-control": "max-age=86400"}
         )
 
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=READ, include_in_schema=False)
     async def front(request: Request) -> RedirectResponse:
         return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 

@@ -16,6 +16,7 @@ from inferd.gate import door
 from inferd.lanes.exchange import own
 from inferd.lanes.routing import Match, Routes
 from inferd.lanes.statuses import STATUS
+from inferd.lanes.turn import error_fields
 from inferd.pipeline import Pipeline
 from inferd.protocols.base import JSON, Dialect, Message, Payload
 
@@ -60,7 +61,7 @@ class MountedServer:
         try:
             match = self._routes.find(scope["method"].encode(), target)
         except InferdError as error:
-            await _send(send, *_error(self._routes.fallback, error, None))
+            await _send_error(send, self._routes.fallback, error, None)
             return
         if match is None:
             await self._app(scope, receive, send)
@@ -85,7 +86,7 @@ class MountedServer:
             )
             await self._run(match, call, send)
         except Exception as error:  # noqa: BLE001 - the transport boundary
-            await _send(send, *_error(match.dialect, own(error), message))
+            await _send_error(send, match.dialect, own(error), message)
 
     async def _run(self, match: Match, call: Call, send: Any) -> None:
         reply = AwaitableReply()
@@ -102,6 +103,8 @@ class MountedServer:
                 await send(_start(200, payload, length=None))
                 begun = True
             await send({"type": "http.response.body", "body": payload.body, "more_body": True})
+        if not begun:
+            await send(_start(200, Payload(b"", operation.content_type), length=None))
         await send({"type": "http.response.body", "body": operation.encode_end(call)})
 
     async def _body(self, receive: Any) -> bytes:
@@ -125,8 +128,12 @@ class MountedServer:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _error(dialect: Dialect, error: InferdError, message: Message | None) -> tuple[int, Payload]:
-    return STATUS[error.code][0], dialect.encode_error(error, message)
+async def _send_error(
+    send: Any, dialect: Dialect, error: InferdError, message: Message | None
+) -> None:
+    payload = dialect.encode_error(error, message)
+    payload.headers = [*payload.headers, *error_fields(error)]
+    await _send(send, STATUS[error.code][0], payload)
 
 
 async def _send(send: Any, status: int, payload: Payload) -> None:

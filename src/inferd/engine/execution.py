@@ -36,7 +36,7 @@ class Execution:
     ) -> None:
         self.runtime, self.home, self.clock, self.counters = runtime, home, clock, Counters()
         self._journal, self._run = journal, runtime.run
-        self.quick_rows = 0 if runtime.streams else quick_rows(cost, inline_limit_us)
+        self.quick_rows = NONE if runtime.streams else quick_rows(cost, inline_limit_us)
         """A request of so many rows is expected to take no longer than the loop may be kept."""
 
     def answer_now(self, request: InferRequest, reply: Reply) -> None:
@@ -117,16 +117,16 @@ class Execution:
 
 
 def quick_rows(cost: Cost, limit_us: float) -> int:
-    """How many rows a call may have to be expected within *limit_us*; 0 where not even one has.
+    """How many rows a call may have to be expected within *limit_us*; NONE where not even one has.
 
     Solved once, so that the choice of place is one comparison a request.
     """
     if cost.of(1) > limit_us:
-        return 0
+        return NONE
     return int((limit_us - cost.fixed) / cost.per_row) if cost.per_row > 0 else MANY
 
 
-MANY = 1 << 62
+MANY, NONE = 1 << 62, -1
 
 
 def failure(error: Exception, request: InferRequest) -> InferdError:

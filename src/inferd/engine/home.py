@@ -49,13 +49,16 @@ class Home:
             raise RuntimeError("the engine is not attached to an event loop")
         return self._loop
 
-    def post(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call *callback* on the loop thread, soon. The one door from other threads; silent once
-        the loop is gone."""
+    def post(self, callback: Callable[..., None], *args: Any) -> bool:
+        """Call *callback* on the loop thread, soon; False once the loop is gone.
+
+        The one door from other threads.
+        """
         try:
             self.loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:  # the loop was closed: nobody is left to be told
-            return
+            return False
+        return True
 
     def submit(self, pool: Executor, work: Callable[[], Any], then: Then) -> None:
         """Run *work* in one of *pool*'s threads, and *then* on the loop thread."""

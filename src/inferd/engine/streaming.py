@@ -10,6 +10,9 @@ from inferd.engine.home import Home
 from inferd.tensors import Array
 
 
+PATIENCE_SECONDS = 1.0  # how often a thread that waits for its reader looks whether the loop lives
+
+
 def stream(
     parts: Callable[[], Iterator[dict[str, Array]]], request: InferRequest, reply: Reply, home: Home
 ) -> None:
@@ -39,8 +42,11 @@ def _deliver(outputs: dict[str, Array], request: InferRequest, reply: Reply, hom
         else:
             reply.on_writable(taken.set)
 
-    home.post(on_loop)
-    taken.wait()
+    if not home.post(on_loop):
+        return False
+    while not taken.wait(PATIENCE_SECONDS):
+        if home.loop.is_closed():
+            return False
     return not reply.cancelled
 
 

@@ -6,6 +6,7 @@ one app.
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -16,6 +17,10 @@ from inferd.lanes.turn import Carrier, Turn, connection_field
 from inferd.log import logger
 
 FULL = 64 * 1024  # bytes of a body that wait for the app before the client is not read any more
+
+
+FRAMING = frozenset({b"connection", b"transfer-encoding"})
+"""Headers of the transfer itself, which the bridge writes."""
 
 
 class Head(NamedTuple):
@@ -43,6 +48,11 @@ class AppTurn(Turn):
     # -- the connection calls these --
 
     @property
+    def is_begun(self) -> bool:
+        """Whether the app has begun to answer."""
+        return self._started
+
+    @property
     def is_full(self) -> bool:
         """Whether the app takes its body more slowly than the client sends it."""
         return self._waiting > FULL and not self.done
@@ -68,6 +78,10 @@ class AppTurn(Turn):
 
     def disconnect(self) -> None:
         super().disconnect()
+        self.hear_no_more()
+
+    def hear_no_more(self) -> None:
+        """Tell the app that its client has gone, as uvicorn does; it may have closed half only."""
         self._gone = True
         self._news.set()
 
@@ -91,7 +105,7 @@ class AppTurn(Turn):
     async def send(self, message: Mapping[str, Any]) -> None:
         """Write the head, or a piece of the body, and wait until the client has room for more."""
         if self.cancelled:
-            return
+            raise OSError("the client has gone")  # as the specification asks for from 2.4 on
         kind = message["type"]
         if kind == "http.response.start" and not self._started:
             self._start_answer(message["status"], message.get("headers", ()))
@@ -112,6 +126,8 @@ class AppTurn(Turn):
         try:
             await self._carrier.service.app(self._scope(), self.receive, self.send)
         except Exception:  # noqa: BLE001 - the transport boundary: whatever the app raises
+            if self.cancelled:
+                return
             logger.exception("the app failed on %s", self._head.method.decode("latin-1"))
         if not self.done and not self.cancelled:
             self._fail()
@@ -119,7 +135,7 @@ class AppTurn(Turn):
     def _fail(self) -> None:
         """The app ended without an answer: say so, or, when it is half told, cut it off."""
         if self._started:
-            self._carrier.abort()
+            self._carrier.cut(self)
             return
         self.keep_alive = False
         self._start_answer(
@@ -148,25 +164,33 @@ class AppTurn(Turn):
     def _start_answer(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._started = True
         fields = [(name.lower(), value) for name, value in headers]
+        _check(fields)
         names = dict(fields)
-        if names.get(b"connection", b"").lower() == b"close" or not self._read:
-            # An answer before the end of the body: the rest would have to be read for nothing.
+        if names.get(b"connection", b"").lower() == b"close":
             self.keep_alive = False
-            self.lingers = not self._read
-        old_http = self._head.http_version == "1.0"
-        if b"content-length" in names:
-            self._left = int(names[b"content-length"])
-        elif status >= 200 and status not in (204, 304) and self._head.method != b"HEAD":
-            self._chunked = not old_http
-            self.keep_alive = self.keep_alive and self._chunked
-            if self._chunked:
-                fields.append((b"transfer-encoding", b"chunked"))
+        if not self._read:
+            # An answer before the end of the body: the rest would have to be read for nothing.
+            self.keep_alive, self.lingers = False, True
+        self._frame(status, names)
         lines = [b"HTTP/1.1 %d %b\r\n" % (status, _phrase(status))]
         if b"date" not in names:
             lines.append(self._carrier.service.date)
-        lines += [b"%b: %b\r\n" % field for field in fields if field[0] != b"connection"]
-        lines += [connection_field(self, old_http=old_http), b"\r\n"]
+        lines += [b"%b: %b\r\n" % field for field in fields if field[0] not in FRAMING]
+        if self._chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines += [connection_field(self, old_http=self._old_http()), b"\r\n"]
         self._carrier.send(self, b"".join(lines), last=False)
+
+    def _frame(self, status: int, names: Mapping[bytes, bytes]) -> None:
+        """Choose what tells the body's end: its length, chunks, or the connection's end."""
+        if b"content-length" in names:
+            self._left = int(names[b"content-length"])
+        elif status >= 200 and status not in (204, 304) and self._head.method != b"HEAD":
+            self._chunked = not self._old_http()
+            self.keep_alive = self.keep_alive and self._chunked
+
+    def _old_http(self) -> bool:
+        return self._head.http_version == "1.0"
 
     def _write(self, body: bytes, *, last: bool) -> None:
         if self._head.method == b"HEAD":
@@ -188,6 +212,17 @@ class AppTurn(Turn):
         ready = asyncio.Event()
         self._carrier.when_writable(ready.set)
         await ready.wait()
+
+
+def _check(fields: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raise RuntimeError for a header that would be read as more than one."""
+    for name, value in fields:
+        if _BAD_NAME.search(name) or _BAD_VALUE.search(value):
+            raise RuntimeError(f"the app sent a header that is none: {name!r}")
+
+
+_BAD_NAME = re.compile(rb'[\x00-\x20\x7f()<>@,;:\[\]={}\\"/?]')  # no token: RFC 9110, section 5.6.2
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5
 
 
 def _phrase(status: int) -> bytes:

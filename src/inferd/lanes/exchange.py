@@ -94,9 +94,11 @@ class Exchange(Turn):
         elif isinstance(payload, Payload):
             self.done = True
             self._carrier.send(self, self._answer(payload), last=True)
-        elif self._begun:
-            tail = self._chunk(self.match.operation.encode_end(self.call))
-            self._finish(tail + (b"" if self.old_http else LAST_CHUNK))
+        elif payload is None and self.match.operation.streams:
+            operation = self.match.operation
+            start = b"" if self._begun else self._start(Payload(b"", operation.content_type))
+            tail = self._chunk(operation.encode_end(self.call))
+            self._finish(start + tail + (b"" if self.old_http else LAST_CHUNK))
         else:
             self.fail(payload or RunFailed("the model gave no answer"))
 
@@ -106,8 +108,7 @@ class Exchange(Turn):
         elif (
             self._begun
         ):  # too late for a status: cutting the connection is the only way to say so in HTTP/1.1
-            self.done = True
-            self._carrier.abort()
+            self._carrier.cut(self)
         else:
             head, body = error_answer(
                 self.match.dialect, error, self.message, self._carrier.service
@@ -153,19 +154,18 @@ class Exchange(Turn):
         if not isinstance(payload, Payload):
             self.fail(payload)
             return
-        start = b""
-        if not self._begun:
-            self._begun = True
-            if self.old_http:
-                self.keep_alive = False
-            framing = b"" if self.old_http else b"transfer-encoding: chunked\r\n"
-            start = (
-                self._head(payload)
-                + framing
-                + connection_field(self, old_http=self.old_http)
-                + b"\r\n"
-            )
+        start = b"" if self._begun else self._start(payload)
         self._carrier.send(self, start + self._chunk(payload.body), last=False)
+
+    def _start(self, payload: Payload) -> bytes:
+        """The head of a stream."""
+        self._begun = True
+        framing = b"transfer-encoding: chunked\r\n"
+        if self.old_http:
+            self.keep_alive, framing = False, b""
+        return (
+            self._head(payload) + framing + connection_field(self, old_http=self.old_http) + b"\r\n"
+        )
 
     def _chunk(self, data: bytes) -> bytes:
         return data if self.old_http or not data else b"%x\r\n%b\r\n" % (len(data), data)

@@ -19,7 +19,7 @@ from inferd.errors import InferdError, MalformedRequest, PayloadTooLarge, RouteN
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange, own
 from inferd.lanes.routing import Match
-from inferd.lanes.service import Service
+from inferd.lanes.service import TICK_SECONDS, Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
 from inferd.log import logger
 from inferd.protocols.base import Message
@@ -40,7 +40,9 @@ class Http1Connection(asyncio.Protocol):
         self._turns: deque[Turn] = deque()
         """Requests whose answers are not wholly written, oldest first; empty while a quick one is
         answered."""
-        self._writable, self._paused, self._stalled = True, False, 0.0
+        self._writable, self._paused = True, False
+        self._stalled, self._unsent = 0.0, 0
+        """Since when the client has not read, and how much was left for it then."""
         self._callbacks: list[Callable[[], None]] = []
         self._heard = service.now
         self._reading_head, self._head_bytes = True, 0
@@ -84,25 +86,26 @@ class Http1Connection(asyncio.Protocol):
             self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
         # After a whole request there are none, and so nothing more to look at.
         if self._head_bytes and self._is_too_long():
-            self._refuse(PayloadTooLarge("the request line and headers are too long"))
+            self._refuse_long_head()
 
     def eof_received(self) -> bool:
         """The client sends no more; what it asked for is still answered (RFC 9112, section 9.6)."""
         self._deaf = True
         if self._app:
-            self._app.disconnect()
+            self._drop_app()
+        for turn in self._turns:
+            turn.hear_no_more()
         return bool(self._turns)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.service.connections.discard(self)
-        self._deaf, turns = True, tuple(self._turns)
-        self._turns.clear()
-        for turn in turns:
-            turn.disconnect()
+        self._deaf = True
+        self._forget_turns()
         self._call_back()
 
     def pause_writing(self) -> None:
         self._writable, self._stalled = False, self.service.now
+        self._unsent = self._transport.get_write_buffer_size()
         self.pace()
 
     def resume_writing(self) -> None:
@@ -119,10 +122,15 @@ class Http1Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._reading_head, self._head_bytes = False, 0
+        arrived, self._reading_head, self._head_bytes = self._head_bytes, False, 0
         if self._deaf:
             return
         service = self.service
+        if arrived > service.limits.head_bytes and self._head_size() > service.limits.head_bytes:
+            self._refuse_long_head()
+            return
+        if not self._target.startswith(b"/"):
+            self._target = _origin_form(self._target)
         self._fields = fields = dict(self._headers)
         self._principal = service.door(fields)
         try:
@@ -173,7 +181,7 @@ class Http1Connection(asyncio.Protocol):
         if not keep_alive or b"connection" in self._fields:
             # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request
             # is a last one.
-            exchange.old_http = self._parser.get_http_version() == "1.0"
+            exchange.old_http = self._is_old_http()
         queued = bool(self._turns)
         if queued:
             self._turns.append(exchange)
@@ -247,16 +255,18 @@ class Http1Connection(asyncio.Protocol):
             else:
                 self._transport.pause_reading()
 
-    def abort(self) -> None:
-        self._transport.abort()
+    def cut(self, turn: Turn) -> None:
+        turn.keep_alive, turn.done = False, True
+        self.send(turn, b"", last=True)
 
     # -- what the service asks for --
 
     def tick(self, now: float) -> None:
-        limits, silent = self.service.limits, now - self._heard
-        if not self._writable and now - self._stalled > limits.read_timeout_seconds:
+        # What was heard since the last tick has that tick's time, up to a whole one too early.
+        limits, silent = self.service.limits, now - self._heard - TICK_SECONDS
+        if not self._writable and self._is_stalled(now):
             self.abort()
-        elif self._turns and self._reading_head:
+        elif self._turns and (self._reading_head or self._deaf):
             return  # the client waits for us
         elif self._deaf:
             if silent > LINGER_SECONDS:
@@ -265,6 +275,9 @@ class Http1Connection(asyncio.Protocol):
             limits.keep_alive_seconds if self._is_idle() else limits.read_timeout_seconds
         ):
             self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
 
     def drain(self) -> None:
         if not self._is_idle():
@@ -277,8 +290,22 @@ class Http1Connection(asyncio.Protocol):
 
     # -- inside --
 
+    def _is_stalled(self, now: float) -> bool:
+        """Whether the client has taken nothing of what waits for it for too long."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._stalled = now
+        self._unsent = unsent
+        return now - self._stalled > self.service.limits.read_timeout_seconds
+
     def _is_too_long(self) -> bool:
         return self._reading_head and self._head_bytes > self.service.limits.head_bytes
+
+    def _head_size(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) for name, value in self._headers)
+
+    def _refuse_long_head(self) -> None:
+        self._refuse(PayloadTooLarge("the request line and headers are too long"))
 
     def _is_idle(self) -> bool:
         """Whether no part of a request was read."""
@@ -289,7 +316,11 @@ class Http1Connection(asyncio.Protocol):
         length = fields.get(b"content-length", b"")
         if length.isdigit() and int(length) > self.service.limits.body_bytes:
             self._refuse_body(int(length))
-        elif fields.get(b"expect", b"").lower() == b"100-continue" and not self._turns:
+        elif (
+            fields.get(b"expect", b"").lower() == b"100-continue"
+            and not self._turns
+            and not self._is_old_http()  # RFC 9110, 10.1.1: ignored there
+        ):
             self._transport.write(CONTINUE)
 
     def _refuse_body(self, size: int) -> None:
@@ -308,10 +339,20 @@ class Http1Connection(asyncio.Protocol):
             return
         self._deaf, self._heard = True, self.service.now
         if self._app:
-            self._app.disconnect()
+            self._drop_app()
         turn = Turn(keep_alive=False)
         turn.lingers = True
         self._tell(turn, error)
+
+    def _drop_app(self) -> None:
+        """Take the app's request back, whose body will never be whole."""
+        app, self._app = self._app, None
+        if app and app in self._turns:
+            app.disconnect()
+            if app.is_begun:
+                self.cut(app)
+            else:
+                self._turns.remove(app)
 
     def _tell(self, turn: Turn, error: InferdError) -> None:
         """Answer *turn* with *error*, in its order."""
@@ -319,7 +360,13 @@ class Http1Connection(asyncio.Protocol):
         if self._turns:
             self._turns.append(turn)
         turn.done = True
-        self.send(turn, head + connection_field(turn, old_http=False) + b"\r\n" + body, last=True)
+        field = connection_field(turn, old_http=self._is_old_http())
+        if self._parser.get_method() == b"HEAD":
+            body = b""
+        self.send(turn, head + field + b"\r\n" + body, last=True)
+
+    def _is_old_http(self) -> bool:
+        return bool(self._parser.get_http_version() == "1.0")
 
     def _flush(self) -> None:
         """Let those go whose turn has come."""
@@ -340,15 +387,30 @@ class Http1Connection(asyncio.Protocol):
         """*turn*'s answer is written: close the connection if it was the last."""
         if not turn.keep_alive:
             self._deaf, self._heard = True, self.service.now
+            self._forget_turns()  # there are some only where an answer broke off
         if turn.lingers:
             self._transport.write_eof()
         elif self._deaf and not self._turns:
             self._transport.close()
 
+    def _forget_turns(self) -> None:
+        turns = tuple(self._turns)
+        self._turns.clear()
+        for turn in turns:
+            turn.disconnect()
+
     def _call_back(self) -> None:
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
+
+
+def _origin_form(target: bytes) -> bytes:
+    """Path and query of an absolute URL, which a server must accept (RFC 9112, section 3.2.2)."""
+    if b"://" not in target:
+        return target
+    url = httptools.parse_url(target)
+    return (url.path or b"/") + (b"?" + url.query if url.query else b"")
 
 
 def _read(match: Match, message: Message, chunks: Sequence[bytes], service: Service) -> Call:

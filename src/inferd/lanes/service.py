@@ -14,6 +14,9 @@ from inferd.gate.door import Door
 from inferd.lanes.routing import Routes
 
 
+TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of seconds
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What one connection may ask for."""
 
@@ -92,7 +95,7 @@ class Service:
         )
         for connection in tuple(self.connections):
             connection.tick(self.now)
-        self._ticking = loop.call_later(1.0, self.start)
+        self._ticking = loop.call_later(TICK_SECONDS, self.start)
 
     async def drain(self, seconds: float) -> int:
         """Let every connection end what it was asked; after *seconds* cut the rest off. How many

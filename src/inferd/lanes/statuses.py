@@ -7,6 +7,7 @@ STATUS: dict[Code, tuple[int, bytes]] = {
     Code.NOT_FOUND: (404, b"Not Found"),
     Code.METHOD_NOT_ALLOWED: (405, b"Method Not Allowed"),
     Code.PAYLOAD_TOO_LARGE: (413, b"Content Too Large"),
+    Code.UNSUPPORTED_MEDIA_TYPE: (415, b"Unsupported Media Type"),
     Code.RESOURCE_EXHAUSTED: (429, b"Too Many Requests"),
     Code.CANCELLED: (
         499,

@@ -31,6 +31,9 @@ class Turn:
         """The client has gone."""
         self.cancelled = True
 
+    def hear_no_more(self) -> None:
+        """The client sends no more, and may still read."""
+
 
 class Carrier(Protocol):
     """The connection, as its turns need it."""
@@ -49,8 +52,8 @@ class Carrier(Protocol):
     def pace(self) -> None:
         """Read on, or stop reading, as the turns have room."""
 
-    def abort(self) -> None:
-        """Close now, losing what was not written."""
+    def cut(self, turn: Turn) -> None:
+        """Break *turn*'s answer off: close the connection where it stands, and not before."""
 
 
 def error_answer(
@@ -59,11 +62,7 @@ def error_answer(
     """The head of an error's answer, without the empty line, and its body."""
     payload = dialect.encode_error(error, message)
     status, phrase = STATUS[error.code]
-    allow = (
-        b"allow: %b\r\n" % ", ".join(error.allowed).encode()
-        if isinstance(error, MethodNotAllowed)
-        else b""
-    )
+    allow = b"".join(b"%b: %b\r\n" % field for field in error_fields(error))
     head = b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\n%bcontent-length: %d\r\n"
     return head % (
         status,
@@ -73,6 +72,13 @@ def error_answer(
         allow,
         len(payload.body),
     ), payload.body
+
+
+def error_fields(error: InferdError) -> list[tuple[bytes, bytes]]:
+    """The headers that an error's status calls for (RFC 9110, section 15.5.6)."""
+    if isinstance(error, MethodNotAllowed):
+        return [(b"allow", ", ".join(error.allowed).encode())]
+    return []
 
 
 def connection_field(turn: Turn, *, old_http: bool) -> bytes:

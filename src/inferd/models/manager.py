@@ -133,7 +133,9 @@ class Manager:
             for v in self.versions()
             if v.state not in (State.READY, State.GONE)
         )
-        return Readiness(not reasons and bool(self._answering), reasons or ("no model is loaded",))
+        if not reasons and not self._answering:
+            reasons = ("no model is loaded",)
+        return Readiness(not reasons, reasons)
 
     def _ready_numbers(self, model: str) -> list[str]:
         return [

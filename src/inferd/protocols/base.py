@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from inferd.calls import Call, Handle, Lookup
-from inferd.errors import InferdError, MalformedRequest, Unsupported
+from inferd.errors import InferdError, MalformedRequest, UnsupportedEncoding
 
 JSON = b"application/json"
 
@@ -60,6 +60,9 @@ class Operation(ABC):
 
     streams: ClassVar[bool] = False
     """Whether the answer is written part by part, as it comes."""
+
+    content_type: ClassVar[bytes] = JSON
+    """Of a stream that has no parts; otherwise the first part's payload tells it."""
 
     @abstractmethod
     def decode(self, message: Message, lookup: Lookup) -> Call:
@@ -110,9 +113,9 @@ class Dialect(ABC):
 
 
 def refuse_encoded(headers: Mapping[bytes, bytes]) -> None:
-    """Raise Unsupported for a body whose encoding is not spoken yet."""
+    """Raise UnsupportedEncoding for a body whose encoding is not spoken yet."""
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise Unsupported("this body's content encoding is not spoken", expected="identity")
+        raise UnsupportedEncoding("this body's content encoding is not spoken", expected="identity")
 
 
 def check_dialect(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> None:

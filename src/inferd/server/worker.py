@@ -31,6 +31,8 @@ class Worker:
         self.pipeline = Pipeline(settings, cores=cores())
         self.dialects: list[Dialect] = [dialect for _, dialect in plugins.load_all("protocols")]
         self._listener: socket.socket
+        self.url: str
+        """Of the address as it was bound."""
         self._stop: asyncio.Event
         self._service: Service
         self.cut_off = 0
@@ -41,11 +43,6 @@ class Worker:
         """The models."""
         return self.pipeline.manager
 
-    @property
-    def url(self) -> str:
-        """The URL of the bound address."""
-        return url_of(self._listener)
-
     def prepare(self) -> None:
         """Take the address, then load: a taken port is told before, not after, the models were
         loaded.
@@ -54,6 +51,7 @@ class Worker:
         """
         check_exposure(self._settings.host, insecure_no_auth=self._settings.insecure_no_auth)
         self._listener = bind(self._settings.host, self._settings.port)
+        self.url = url_of(self._listener)
         try:
             self.pipeline.load(self._paths, self._name)
         except BaseException:

@@ -37,7 +37,7 @@ class LongArray(NamedTuple):
         """The array's elements as lists, one a piece. Raises MalformedRequest."""
         for piece in self.pieces:
             values = decode(b"[" + piece + b"]", _LIST)
-            if not values:  # two commas in a row, or one before the bracket
+            if not values and len(self.pieces) > 1:  # two commas in a row, or one at an end
                 raise MalformedRequest("the body is not JSON: an array's element is missing")
             yield values
 
@@ -63,7 +63,8 @@ def cut(document: bytes, depth: int) -> Cut:
     arrays: list[LongArray] = []
     done = 0
     for start, end in _long_spans(document, opens, closes):
-        skeleton += [document[done:start], b"%d" % len(arrays)]
+        # Between spaces, so that it cannot grow together with what stands beside it.
+        skeleton += [document[done:start], b" %d " % len(arrays)]
         inside = commas[np.searchsorted(commas, start) : np.searchsorted(commas, end)]
         edges = [start, *inside.tolist(), end]
         arrays.append(LongArray(tuple(document[a + 1 : b] for a, b in pairwise(edges))))

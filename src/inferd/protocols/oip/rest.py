@@ -11,7 +11,15 @@ from inferd.errors import InvalidInput, MalformedRequest, Unsupported, WrongCoun
 from inferd.protocols.base import Documentation, Message, Operation, Payload, refuse_encoded
 from inferd.protocols.oip.document import document_infer
 from inferd.signature import Layout, Shape
-from inferd.tensors import Array, Datatype, array_from_values, flat_array, flatten, json_values
+from inferd.tensors import (
+    Array,
+    Datatype,
+    array_from_values,
+    flat_array,
+    flatten,
+    json_values,
+    shaped,
+)
 from inferd.wire.json import decode, encode
 from inferd.wire.json_large import LARGE, SLICE, Cut, cut, write_values
 
@@ -183,7 +191,7 @@ def _long_array(tensor: CutInput, pieces: Cut, datatype: Datatype, count: int) -
             break
     if found != count:
         raise WrongCount(tensor.name, found, count)
-    return np.concatenate(parts).reshape(tensor.shape)
+    return shaped(tensor.name, np.concatenate(parts), tensor.shape)
 
 
 def _encode_large(answer: dict[str, Any], outputs: dict[str, Array], handle: Handle) -> bytes:

@@ -1,6 +1,7 @@
 """``{"features": [...]}`` to a request, and its answer to ``{"prediction": ..., "probability":
 [...]}``."""
 
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -84,8 +85,15 @@ def _decode_large(message: Message, lookup: Lookup) -> PredictRequest:
         raise MalformedRequest(
             "a large body must be one long list of rows", expected='{"features": [[...], ...]}'
         )
+    pieces = iter(document.arrays[0])
+    first = next(pieces)
+    if first and not isinstance(first[0], list | dict):
+        row = [*first, *chain.from_iterable(pieces)]
+        return PredictRequest(
+            handle, handle.reader.one(row), handle.role_outputs, 1, NO_PARAMETERS, one_row=True
+        )
     parts, rows = [], 0
-    for piece in document.arrays[0]:
+    for piece in chain([first], pieces):
         parts.append(handle.reader.many(piece, rows))
         rows += len(piece)
     inputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
