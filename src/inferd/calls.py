@@ -74,11 +74,11 @@ class Handle(Protocol):
         """Count one user less; the last one of a version that is draining closes it."""
 
 
-class Call(msgspec.Struct):
+class Call(msgspec.Struct, eq=False):
     """Base of all calls."""
 
 
-class InferRequest(Call):
+class InferRequest(Call, eq=False):
     """Run a model once.
 
     ``inputs`` were checked against the handle's signature: names, datatypes, shapes. ``rows`` is
@@ -97,33 +97,33 @@ class InferRequest(Call):
     principal: str = ""
 
 
-class ServerLive(Call):
+class ServerLive(Call, eq=False):
     """Does the process answer at all?"""
 
 
-class ServerReady(Call):
+class ServerReady(Call, eq=False):
     """Can every model answer?"""
 
 
-class ServerMetadata(Call):
+class ServerMetadata(Call, eq=False):
     """What is this server, and what does it speak?"""
 
 
-class ModelReady(Call):
+class ModelReady(Call, eq=False):
     """Can this model, or this version of it, answer?"""
 
     model: str
     version: str | None = None
 
 
-class ModelMetadata(Call):
+class ModelMetadata(Call, eq=False):
     """What does this model take and give?"""
 
     model: str
     version: str | None = None
 
 
-class InferResponse(msgspec.Struct):
+class InferResponse(msgspec.Struct, eq=False):
     """One answer, or one part of a streamed answer: arrays by output name, in the model's order."""
 
     request: InferRequest

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 logger = logging.getLogger("inferd")
 
@@ -13,3 +14,5 @@ def start(level: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+    # numpy's word for a caller's number beyond FP32, which becomes an infinity.
+    warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)

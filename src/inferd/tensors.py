@@ -70,8 +70,8 @@ def array_from_values(
     if len(values) == count and datatype.values.issuperset(map(type, values)):
         try:
             return np.array(values, datatype.numpy).reshape(shape)
-        except (OverflowError, ValueError):
-            pass  # told below
+        except (OverflowError, ValueError, RuntimeWarning):
+            pass  # told, or done without a warning, below
     flat = flatten(values)
     if len(flat) != count:
         raise WrongCount(name, len(flat), count)
@@ -79,7 +79,7 @@ def array_from_values(
 
 
 def shaped(name: str, flat: Array, shape: Sequence[int]) -> Array:
-    """*flat* as *shape*, which has as many elements; InvalidInput for one that no array can have."""
+    """*flat* as *shape*, of as many elements; InvalidInput for one that no array can have."""
     try:
         return flat.reshape(shape)
     except ValueError:  # a dimension beyond 2**63, beside one of 0
@@ -87,11 +87,16 @@ def shaped(name: str, flat: Array, shape: Sequence[int]) -> Array:
 
 
 def flat_array(name: str, values: list[Any], datatype: Datatype) -> Array:
-    """A one-dimensional array of *values*, each of which must be a JSON value of *datatype*."""
+    """A one-dimensional array of *values*, each of which must be a JSON value of *datatype*.
+
+    A number beyond the range of a floating-point datatype becomes an infinity, as in TensorFlow
+    Serving; an integer beyond the range of an integer one is refused.
+    """
     if not datatype.values.issuperset(map(type, values)):
         raise WrongValue(name, _first_misfit(values, datatype), _VALUE_NAMES[datatype.values])
     try:
-        return np.array(values, datatype.numpy)
+        with np.errstate(over="ignore"):
+            return np.array(values, datatype.numpy)
     except OverflowError:
         raise WrongValue(name, "an integer out of range", datatype.name) from None
 

@@ -9,7 +9,6 @@ from inferd.calls import InferRequest, InferResponse, Reply
 from inferd.engine.home import Home
 from inferd.tensors import Array
 
-
 PATIENCE_SECONDS = 1.0  # how often a thread that waits for its reader looks whether the loop lives
 
 

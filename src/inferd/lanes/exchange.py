@@ -1,7 +1,7 @@
 """One inference request of an HTTP/1 connection, from its last byte to its answer: the lane's
 Reply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from inferd.calls import Call, InferResponse, Response
@@ -54,8 +54,17 @@ class Exchange(Turn):
         else:
             self._carrier.when_writable(partial(self.on_writable, callback))
 
-    def decoded(self, done: Done[Call]) -> None:
-        """Go on after the request was read in a thread."""
+    def read_in_thread(self, chunks: Sequence[bytes]) -> None:
+        """Decode a large body where it keeps nobody waiting, and go on after that."""
+        home = self._carrier.service.home
+        home.submit(home.codecs, partial(self._read, chunks), self._decoded)
+
+    def _read(self, chunks: Sequence[bytes]) -> Call:
+        """Runs in a thread; joining the chunks releases the interpreter lock, too."""
+        self.message.body = b"".join(chunks)
+        return self.match.operation.decode(self.message, self._carrier.service.lookup)
+
+    def _decoded(self, done: Done[Call]) -> None:
         try:
             self.call = done.result()
         except Exception as error:  # noqa: BLE001 - the transport boundary

@@ -8,17 +8,15 @@ behind, through ``asgi_bridge``. Answers leave in the order of the requests (RFC
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import httptools
 
-from inferd.calls import Call
 from inferd.errors import InferdError, MalformedRequest, PayloadTooLarge, RouteNotFound
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange, own
-from inferd.lanes.routing import Match
+from inferd.lanes.routing import Match, origin_form
 from inferd.lanes.service import TICK_SECONDS, Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
 from inferd.log import logger
@@ -129,11 +127,11 @@ class Http1Connection(asyncio.Protocol):
         if arrived > service.limits.head_bytes and self._head_size() > service.limits.head_bytes:
             self._refuse_long_head()
             return
-        if not self._target.startswith(b"/"):
-            self._target = _origin_form(self._target)
         self._fields = fields = dict(self._headers)
         self._principal = service.door(fields)
         try:
+            if not self._target.startswith(b"/"):
+                self._target = origin_form(self._target)
             self._match = service.routes.find(self._parser.get_method(), self._target)
         except InferdError as error:
             self._error = error
@@ -186,7 +184,7 @@ class Http1Connection(asyncio.Protocol):
         if queued:
             self._turns.append(exchange)
         if self._size > self.service.limits.offload_bytes:
-            self._read_in_thread(exchange)
+            exchange.read_in_thread(self._chunks)
         else:
             message.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             try:
@@ -198,12 +196,6 @@ class Http1Connection(asyncio.Protocol):
         if not exchange.done and not queued:
             self._turns.append(exchange)
             self.pace()
-
-    def _read_in_thread(self, exchange: Exchange) -> None:
-        """Decode a large body where it keeps nobody waiting."""
-        home = self.service.home
-        work = partial(_read, exchange.match, exchange.message, self._chunks, self.service)
-        home.submit(home.codecs, work, exchange.decoded)
 
     def _open_app(self) -> None:
         """Hand a request that no dialect knows to the app, before its body."""
@@ -403,17 +395,3 @@ class Http1Connection(asyncio.Protocol):
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
-
-
-def _origin_form(target: bytes) -> bytes:
-    """Path and query of an absolute URL, which a server must accept (RFC 9112, section 3.2.2)."""
-    if b"://" not in target:
-        return target
-    url = httptools.parse_url(target)
-    return (url.path or b"/") + (b"?" + url.query if url.query else b"")
-
-
-def _read(match: Match, message: Message, chunks: Sequence[bytes], service: Service) -> Call:
-    """Decode a large body. Runs in a thread; joining releases the interpreter lock, too."""
-    message.body = b"".join(chunks)
-    return match.operation.decode(message, service.lookup)

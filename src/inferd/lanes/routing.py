@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import httptools
+
 from inferd.calls import Call, Handler
-from inferd.errors import InvalidInput, MethodNotAllowed
+from inferd.errors import InvalidInput, MalformedRequest, MethodNotAllowed
 from inferd.protocols.base import Dialect, Operation, Route
 
 
@@ -79,6 +81,17 @@ class Routes:
 def all_routes(dialects: Iterable[Dialect]) -> list[tuple[Dialect, Route]]:
     """Every route with its dialect, by precedence: for documentation."""
     return [(d, route) for d in sorted(dialects, key=lambda d: d.precedence) for route in d.routes]
+
+
+def origin_form(target: bytes) -> bytes:
+    """Path and query of an absolute URL, which a server must accept (RFC 9112, section 3.2.2)."""
+    if b"://" not in target:
+        return target
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        raise MalformedRequest("the request's target is not a URL") from None
+    return (url.path or b"/") + (b"?" + url.query if url.query else b"")
 
 
 def _pattern(path: str) -> re.Pattern[bytes]:

@@ -13,7 +13,6 @@ from inferd.engine.home import Home
 from inferd.gate.door import Door
 from inferd.lanes.routing import Routes
 
-
 TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of seconds
 
 

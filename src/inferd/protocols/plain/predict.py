@@ -29,7 +29,7 @@ class CutDocument(msgspec.Struct):
     features: list[Any] | int
 
 
-class PredictRequest(InferRequest):
+class PredictRequest(InferRequest, eq=False):
     """An InferRequest that remembers whether it was one bare row."""
 
     one_row: bool = False
