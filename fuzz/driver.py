@@ -23,6 +23,11 @@ CANARY_EVERY = 1000  # requests
 UNSUPPORTED = (b"encoding", b"inference-header", b"binary_data_size", b"shared_memory_region")
 
 
+FROM_THE_APP = frozenset({307, 404, 405})
+"""What the app behind the lane answers. It does so without waiting for the body, and where that is
+still on its way the connection ends with the answer, as it says."""
+
+
 class Failure(NamedTuple):
     """Something that must not happen, and the bytes that made it happen."""
 
@@ -175,6 +180,10 @@ class Driver:
             at = cut.end
             self._judge(cut.answer, batch)
             if cut.answer.header("connection") == "close":
+                if cut.answer.status in FROM_THE_APP:
+                    self.counts["closed early"] += 1
+                    connection.close()
+                    return
                 self._fail("closed", f"after {cut.answer.status}", batch, connection)
                 return
         if at != len(data):

@@ -6,6 +6,7 @@ checked against, the class below.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,8 +144,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and name != CONFIG_VARIABLE
+        if name.startswith(PREFIX)
+        and name != CONFIG_VARIABLE
+        and not _SERVICE_LINK.fullmatch(f"{name}={value}")
     }
+
+
+# Kubernetes tells each pod of a service called "inferd" by variables like these.
+_SERVICE_LINK = re.compile(
+    PREFIX + r"(SERVICE_HOST=.*|SERVICE_PORT.*|PORT_\d+_.*|PORT=\w+://.*)", re.DOTALL
+)
 
 
 def _check(source: str, values: Mapping[str, Any]) -> None:

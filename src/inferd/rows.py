@@ -10,6 +10,8 @@ from itertools import chain
 from math import nan, prod
 from typing import Any
 
+import numpy as np
+
 from inferd.errors import InvalidInput, WrongCount, WrongShape, WrongValue
 from inferd.signature import Roles, Signature, TensorSpec
 from inferd.tensors import Array, Datatype, flat_array, flatten, shown_values
@@ -29,16 +31,15 @@ class RowReader:
         self._signature = signature
         self._names = signature.input_names
         self._only = signature.inputs[0] if len(signature.inputs) == 1 else None
-        self._type = signature.inputs[0].type
-        inner = signature.inputs[0].shape[1:]
-        self._inner, self._free = inner, any(d < 0 for d in inner)
-        self._width = prod(inner) if not self._free else -1
+        self._inner = self._only.shape[1:] if self._only else ()
+        self._free = any(d < 0 for d in self._inner)
+        self._width = prod(self._inner) if not self._free else -1
         self._any_rows = all(spec.shape and spec.shape[0] < 0 for spec in signature.inputs)
 
     def one(self, row: list[Any]) -> dict[str, Array]:
         """The inputs of one row. Raises InvalidInput."""
         if self._only is not None and len(row) == self._width and self._any_rows:
-            return {self._only.name: _vector(self._type, row).reshape(1, *self._inner)}
+            return {self._only.name: _vector(self._only.type, row).reshape(1, *self._inner)}
         return self.many([row])
 
     def many(self, rows: Sequence[Any], first: int = 0) -> dict[str, Array]:
@@ -47,14 +48,14 @@ class RowReader:
         inputs = (
             self._columns(rows, first)
             if self._only is None
-            else {self._only.name: self._matrix(rows, first)}
+            else {self._only.name: self._matrix(self._only, rows, first)}
         )
         for spec in self._signature.inputs if not self._any_rows else ():
             if not spec.admits(inputs[spec.name].shape):
                 raise WrongShape(spec.name, inputs[spec.name].shape, spec.shape)
         return inputs
 
-    def _matrix(self, rows: Sequence[Any], first: int) -> Array:
+    def _matrix(self, spec: TensorSpec, rows: Sequence[Any], first: int) -> Array:
         """All *rows* as the only input."""
         if len(self._inner) > 1:
             rows = [flatten(row) if isinstance(row, list) else row for row in rows]
@@ -67,7 +68,7 @@ class RowReader:
             if len(row) != width:
                 raise WrongCount(FEATURES, len(row), width, where=f"in row {at}")
         inner = self._inner if not self._free else (width,)
-        return _vector(self._type, list(chain.from_iterable(rows))).reshape(len(rows), *inner)
+        return _vector(spec.type, list(chain.from_iterable(rows))).reshape(len(rows), *inner)
 
     def _width_of(self, rows: Sequence[Any]) -> int:
         """As many values as the first row has, where the signature leaves one dimension free."""
@@ -92,7 +93,7 @@ def predictions(outputs: Mapping[str, Array], roles: Roles) -> tuple[Array, Arra
 
     A column of single values is flattened.
     """
-    prediction = outputs[roles.prediction]
+    prediction = np.atleast_1d(outputs[roles.prediction])
     if prediction.ndim == 2 and prediction.shape[1] == 1:
         prediction = prediction[:, 0]
     return prediction, outputs[roles.probability] if roles.probability else None

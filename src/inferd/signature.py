@@ -175,7 +175,8 @@ def roles(signature: Signature) -> Roles:
     matrix of probabilities; anything else predicts with its first output.
     """
     labels = [s for s in signature.outputs if s.datatype in _LABELS and _one_a_row(s.shape)]
-    scores = [s for s in signature.outputs if s.datatype in _SCORES and len(s.shape) == 2]
+    matrices = [s for s in signature.outputs if s.datatype in _SCORES and len(s.shape) == 2]
+    scores = [s for s in matrices if s.shape[1] != 1]  # a column of one score is no probability
     if labels and scores:
         return Roles(labels[0].name, scores[0].name)
     return Roles(signature.outputs[0].name)

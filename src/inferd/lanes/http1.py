@@ -288,7 +288,7 @@ class Http1Connection(asyncio.Protocol):
         if unsent < self._unsent:
             self._stalled = now
         self._unsent = unsent
-        return now - self._stalled > self.service.limits.read_timeout_seconds
+        return now - self._stalled - TICK_SECONDS > self.service.limits.read_timeout_seconds
 
     def _is_too_long(self) -> bool:
         return self._reading_head and self._head_bytes > self.service.limits.head_bytes

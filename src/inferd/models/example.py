@@ -32,7 +32,8 @@ def _given(spec: TensorSpec, values: Any) -> Array:
         # One free dimension beside the batch takes whatever length the exporter's row has.
         free = [at for at, d in enumerate(spec.shape) if d < 0 and at > 0]
         if len(free) == 1:
-            shape = (*shape[: free[0]], len(flat), *shape[free[0] + 1 :])
+            length = len(flat) // prod(d for d in spec.shape if d > 0)
+            shape = (*shape[: free[0]], length, *shape[free[0] + 1 :])
         return array_from_values(spec.name, flat, spec.type, shape, prod(shape))
     except InvalidInput:
         return _made(spec, shape)

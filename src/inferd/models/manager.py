@@ -161,6 +161,8 @@ class Manager:
 
     def _explain(self, model: str | None, version: str | None) -> Version:
         """Raise the reason why nothing answers to this name."""
+        if not self._versions:
+            raise NotReady("no model is loaded")
         if model is None and not self._default_model and len(self._versions) != 1:
             raise InvalidInput(
                 "several models are served, and the request names none",

@@ -8,7 +8,7 @@ import numpy as np
 
 from inferd import plugins
 from inferd.artifact import Artifact
-from inferd.errors import BadArtifact
+from inferd.errors import BadArtifact, InferdError
 from inferd.runtimes.base import Runtime
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import BY_ONNX, Array
@@ -48,9 +48,11 @@ class OnnxRuntime(Runtime):
             session = onnxruntime.InferenceSession(
                 str(artifact.path), _options(onnxruntime), providers=["CPUExecutionProvider"]
             )
+            return cls(session, onnxruntime.RunOptions())
+        except InferdError:
+            raise
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise BadArtifact(f"ONNX Runtime cannot load {artifact.path}: {error}") from None
-        return cls(session, onnxruntime.RunOptions())
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         arrays = self._run(outputs, inputs, self._options)

@@ -1,7 +1,7 @@
 """An inference of the Open Inference Protocol in JSON, both ways."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,10 +23,14 @@ from inferd.tensors import (
 from inferd.wire.json import decode, encode
 from inferd.wire.json_large import LARGE, SLICE, Cut, cut, write_values
 
-NO_DATA = (
+D = TypeVar("D")
+
+ONE_SOURCE = (
     "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
-    "'shared_memory_region' in 'parameters'. But no field is set"
+    "'shared_memory_region' in 'parameters'. "
 )
+FOREIGN_INPUT = frozenset({"binary_data_size", "shared_memory_region"})
+FOREIGN_OUTPUT = frozenset({"classification", "shared_memory_region"})
 
 
 class Input(msgspec.Struct):
@@ -99,9 +103,10 @@ class Infer(Operation):
         admitted = handle.checker.admit(_layout(document.inputs))
         inputs = {}
         for sent, (datatype, count) in zip(document.inputs, admitted.inputs):  # noqa: B905
-            if sent.data is None:
-                raise _no_data(sent)
-            inputs[sent.name] = array_from_values(sent.name, sent.data, datatype, sent.shape, count)
+            data = sent.data
+            if data is None or sent.parameters:
+                data = _only_data(sent, data)
+            inputs[sent.name] = array_from_values(sent.name, data, datatype, sent.shape, count)
         return _request(handle, document, inputs, admitted.rows)
 
     def encode(self, call: Call, response: Any) -> Payload:
@@ -132,14 +137,16 @@ def _layout(inputs: Sequence[Input | CutInput]) -> Layout:
     return tuple([(each.name, each.datatype, each.shape) for each in inputs])
 
 
-def _no_data(tensor: Input | CutInput) -> InvalidInput | Unsupported:
-    if tensor.parameters and not tensor.parameters.keys().isdisjoint(
-        ("binary_data_size", "shared_memory_region")
-    ):
-        return Unsupported(
-            "only JSON tensors are spoken", expected=f"'data' in input {tensor.name!r}"
-        )
-    return InvalidInput(NO_DATA)
+def _only_data(tensor: Input | CutInput, data: D | None) -> D:
+    """The tensor's *data*. Raises unless its elements are there, and nowhere else."""
+    elsewhere = FOREIGN_INPUT.intersection(tensor.parameters or ())
+    if data is not None and not elsewhere:
+        return data
+    if not elsewhere:
+        raise InvalidInput(ONE_SOURCE + "But no field is set")
+    if data is not None:
+        raise InvalidInput(ONE_SOURCE + f"But set 'data' '{min(elsewhere)}'")
+    raise Unsupported("only JSON tensors are read", expected=f"'data' in input {tensor.name!r}")
 
 
 def _request(
@@ -153,6 +160,9 @@ def _request(
 
 def _wanted(handle: Handle, outputs: Sequence[Wanted]) -> tuple[str, ...]:
     """What was asked for, in the model's order."""
+    for output in outputs:
+        if output.parameters and not FOREIGN_OUTPUT.isdisjoint(output.parameters):
+            raise Unsupported("only whole JSON tensors are given", expected="no such parameter")
     names = [output.name for output in outputs]
     handle.checker.check_outputs(names)
     return tuple(name for name in handle.checker.output_names if name in names)
@@ -178,12 +188,11 @@ def _decode_large(message: Message, lookup: Lookup) -> InferRequest:
 
 
 def _long_array(tensor: CutInput, pieces: Cut, datatype: Datatype, count: int) -> Array:
-    if tensor.data is None:
-        raise _no_data(tensor)
-    if isinstance(tensor.data, list):
-        return array_from_values(tensor.name, tensor.data, datatype, tensor.shape, count)
+    data: list[Any] | int = _only_data(tensor, tensor.data)
+    if isinstance(data, list):
+        return array_from_values(tensor.name, data, datatype, tensor.shape, count)
     parts, found = [], 0
-    for values in pieces.arrays[tensor.data]:
+    for values in pieces.arrays[data]:
         part = flat_array(tensor.name, flatten(values), datatype)
         parts.append(part)
         found += part.size
