@@ -1,7 +1,7 @@
 """An inference of the Open Inference Protocol in JSON, both ways."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,8 +22,6 @@ from inferd.tensors import (
 )
 from inferd.wire.json import decode, encode
 from inferd.wire.json_large import LARGE, SLICE, Cut, cut, write_values
-
-D = TypeVar("D")
 
 ONE_SOURCE = (
     "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
@@ -103,10 +101,11 @@ class Infer(Operation):
         admitted = handle.checker.admit(_layout(document.inputs))
         inputs = {}
         for sent, (datatype, count) in zip(document.inputs, admitted.inputs):  # noqa: B905
-            data = sent.data
-            if data is None or sent.parameters:
-                data = _only_data(sent, data)
-            inputs[sent.name] = array_from_values(sent.name, data, datatype, sent.shape, count)
+            if sent.data is None:
+                raise _no_data(sent)
+            if sent.parameters:
+                _refuse_second_source(sent)
+            inputs[sent.name] = array_from_values(sent.name, sent.data, datatype, sent.shape, count)
         return _request(handle, document, inputs, admitted.rows)
 
     def encode(self, call: Call, response: Any) -> Payload:
@@ -137,16 +136,18 @@ def _layout(inputs: Sequence[Input | CutInput]) -> Layout:
     return tuple([(each.name, each.datatype, each.shape) for each in inputs])
 
 
-def _only_data(tensor: Input | CutInput, data: D | None) -> D:
-    """The tensor's *data*. Raises unless its elements are there, and nowhere else."""
+def _no_data(tensor: Input | CutInput) -> InvalidInput | Unsupported:
+    """What is wrong with a tensor without ``data``."""
+    if FOREIGN_INPUT.isdisjoint(tensor.parameters or ()):
+        return InvalidInput(ONE_SOURCE + "But no field is set")
+    return Unsupported("only JSON tensors are read", expected=f"'data' in input {tensor.name!r}")
+
+
+def _refuse_second_source(tensor: Input | CutInput) -> None:
+    """Raise InvalidInput where the elements of a tensor with ``data`` are said to be elsewhere."""
     elsewhere = FOREIGN_INPUT.intersection(tensor.parameters or ())
-    if data is not None and not elsewhere:
-        return data
-    if not elsewhere:
-        raise InvalidInput(ONE_SOURCE + "But no field is set")
-    if data is not None:
+    if elsewhere:
         raise InvalidInput(ONE_SOURCE + f"But set 'data' '{min(elsewhere)}'")
-    raise Unsupported("only JSON tensors are read", expected=f"'data' in input {tensor.name!r}")
 
 
 def _request(
@@ -188,11 +189,13 @@ def _decode_large(message: Message, lookup: Lookup) -> InferRequest:
 
 
 def _long_array(tensor: CutInput, pieces: Cut, datatype: Datatype, count: int) -> Array:
-    data: list[Any] | int = _only_data(tensor, tensor.data)
-    if isinstance(data, list):
-        return array_from_values(tensor.name, data, datatype, tensor.shape, count)
+    if tensor.data is None:
+        raise _no_data(tensor)
+    _refuse_second_source(tensor)
+    if isinstance(tensor.data, list):
+        return array_from_values(tensor.name, tensor.data, datatype, tensor.shape, count)
     parts, found = [], 0
-    for values in pieces.arrays[data]:
+    for values in pieces.arrays[tensor.data]:
         part = flat_array(tensor.name, flatten(values), datatype)
         parts.append(part)
         found += part.size
