@@ -273,7 +273,7 @@ CANARIES = (
     _canary(
         "/v1/predict/mixed",
         {"features": [{"amount": 0.5, "count": 2, "flag": True, "code": "é"}]},
-        {"predictions": [2], "probabilities": [[0.5]], "model_version": "1"},
+        {"predictions": [0.5], "model_version": "1"},
     ),
     _canary(
         "/v2/models/words/infer",
