@@ -20,8 +20,6 @@ BATCH_BYTES = 60_000  # little enough that the sockets' buffers take it while no
 RAW_SHARE = 0.25  # of the batches have spoilt heads
 SWAPPED_SHARE = 0.1  # of the requests take the URL of another, and as many the method
 CANARY_EVERY = 1000  # requests
-UNSUPPORTED = (b"encoding", b"inference-header", b"binary_data_size", b"shared_memory_region")
-
 
 FROM_THE_APP = frozenset({307, 404, 405})
 """What the app behind the lane answers. It does so without waiting for the body, and where that is
@@ -218,10 +216,7 @@ class Driver:
 
     def _judge(self, answer: Answer, batch: Sent) -> None:
         self.counts[str(answer.status)] += 1
-        unsupported = answer.status == 501 and any(
-            word in batch.data.lower() for word in UNSUPPORTED
-        )
-        if answer.status >= 500 and not unsupported:
+        if answer.status >= 500:
             self._fail("5xx", f"{answer.status} {answer.body[:300]!r}", batch)
 
     def _ask_canary(self) -> None:

@@ -13,7 +13,7 @@ InferdError
      + RouteNotFound, ModelNotFound
    - MethodNotAllowed
    - PayloadTooLarge, UnsupportedEncoding
-   - Unsupported               a part of the protocol that this server does not speak
+   - Unsupported               the model does not answer in this way
  * Refused                     right, but not now
    - NotReady, QueueFull, DeadlineExceeded, Cancelled
  * RunFailed                   the model raised, or broke its own signature
@@ -219,7 +219,7 @@ class UnsupportedEncoding(RequestError):
 
 
 class Unsupported(RequestError):
-    """A part of the protocol that this server does not speak."""
+    """The model does not answer in this way: it answers in parts, and one whole was asked for."""
 
     code = Code.UNIMPLEMENTED
 

@@ -13,7 +13,6 @@ from inferd.errors import (
     MalformedRequest,
     ModelNotFound,
     NotReady,
-    Unsupported,
     UnsupportedEncoding,
 )
 from inferd.pipeline import Pipeline
@@ -228,7 +227,7 @@ def test_tensors_outside_the_json_are_not_spoken(
     oip = _oip(pipeline, "iris")
     sent = tensor(parameters=parameters)
     del sent["data"]
-    with pytest.raises(Unsupported, match="expected 'data' in input 'X'"):
+    with pytest.raises(InvalidInput, match="expected 'data' in input 'X'"):
         oip.ask(INFER, body(inputs=[sent]), model="iris")
     with pytest.raises(InvalidInput):
         oip.ask(INFER, body(inputs=[tensor(data=None, parameters={"x": 1})]), model="iris")
@@ -238,7 +237,7 @@ def test_the_binary_extension_and_encodings_are_not_spoken(pipeline: Make) -> No
     """A body that is not only JSON is refused before it is read."""
     oip = _oip(pipeline, "iris")
     for header in ((b"inference-header-content-length", b"9"), (b"content-encoding", b"deflate")):
-        with pytest.raises((Unsupported, UnsupportedEncoding)):
+        with pytest.raises((InvalidInput, UnsupportedEncoding)):
             oip.ask(INFER, b"\xff", dict([header]), model="iris")
 
 

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
-from inferd.errors import InvalidInput, MalformedRequest, Unsupported, WrongCount
+from inferd.errors import InvalidInput, MalformedRequest, WrongCount
 from inferd.protocols.base import Documentation, Message, Operation, Payload, refuse_encoded
 from inferd.protocols.oip.document import document_infer
 from inferd.signature import Layout, Shape
@@ -89,7 +89,7 @@ class Infer(Operation):
     def decode(self, message: Message, lookup: Lookup) -> Call:
         headers = message.headers
         if b"inference-header-content-length" in headers:
-            raise Unsupported(
+            raise InvalidInput(
                 "the binary tensor extension is not spoken", expected="tensors as JSON 'data'"
             )
         if b"content-encoding" in headers:
@@ -136,11 +136,11 @@ def _layout(inputs: Sequence[Input | CutInput]) -> Layout:
     return tuple([(each.name, each.datatype, each.shape) for each in inputs])
 
 
-def _no_data(tensor: Input | CutInput) -> InvalidInput | Unsupported:
+def _no_data(tensor: Input | CutInput) -> InvalidInput:
     """What is wrong with a tensor without ``data``."""
     if FOREIGN_INPUT.isdisjoint(tensor.parameters or ()):
         return InvalidInput(ONE_SOURCE + "But no field is set")
-    return Unsupported("only JSON tensors are read", expected=f"'data' in input {tensor.name!r}")
+    return InvalidInput("only JSON tensors are read", expected=f"'data' in input {tensor.name!r}")
 
 
 def _refuse_second_source(tensor: Input | CutInput) -> None:
@@ -163,7 +163,7 @@ def _wanted(handle: Handle, outputs: Sequence[Wanted]) -> tuple[str, ...]:
     """What was asked for, in the model's order."""
     for output in outputs:
         if output.parameters and not FOREIGN_OUTPUT.isdisjoint(output.parameters):
-            raise Unsupported("only whole JSON tensors are given", expected="no such parameter")
+            raise InvalidInput("only whole JSON tensors are given", expected="no such parameter")
     names = [output.name for output in outputs]
     handle.checker.check_outputs(names)
     return tuple(name for name in handle.checker.output_names if name in names)
