@@ -8,9 +8,10 @@ from pathlib import Path
 from fuzz.campaign import Campaign, Plan
 
 EPILOG = """\
-Every answer is parsed strictly. It is a failure when one is malformed or 5xx, when the server hangs, ends, logs an error, closes a
-connection that it should keep, or answers one of the known questions in between wrongly. The bytes
-that made it happen are kept in .fuzz/; the same --seed sends the same requests again.
+Every answer is parsed strictly. It is a failure when one is malformed or 5xx, when the server
+hangs, ends, logs an error, closes a connection that it should keep, or answers one of the known
+questions in between wrongly. The bytes that made it happen are kept in .fuzz/; the same --seed
+sends the same requests again.
 """
 
 
