@@ -8,7 +8,7 @@ behind, through ``asgi_bridge``. Answers leave in the order of the requests (RFC
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httptools
@@ -16,6 +16,7 @@ import httptools
 from inferd.errors import InferdError, MalformedRequest, PayloadTooLarge, RouteNotFound
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange, own
+from inferd.lanes.heads import KnownHead
 from inferd.lanes.routing import Match, origin_form
 from inferd.lanes.service import TICK_SECONDS, Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
@@ -43,7 +44,11 @@ class Http1Connection(asyncio.Protocol):
         """Since when the client has not read, and how much was left for it then."""
         self._callbacks: list[Callable[[], None]] = []
         self._heard = service.now
+        self._idle = True
+        """Whether no part of a request was read: the parser stands between two messages."""
         self._reading_head, self._head_bytes = True, 0
+        self._data = b""
+        """What the parser was fed last."""
         self._deaf = False
         """Whether what still arrives is thrown away: after a last request, or one that could not be
         understood."""
@@ -53,7 +58,7 @@ class Http1Connection(asyncio.Protocol):
         """Forget the request that was read."""
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._fields: dict[bytes, bytes] = {}
+        self._fields: Mapping[bytes, bytes] = {}
         """The same as a mapping; made when they are complete, so that trailers never get in."""
         self._match: Match | None = None
         self._app: AppTurn | None = None
@@ -70,9 +75,16 @@ class Http1Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        if not self._reading_head or not self._head_bytes:
+        if self._idle:
+            self._heard = self.service.now
+            known = self.service.heads.find(data)
+            if known is not None and not self.service.draining:
+                self._answer_known(known, data)
+                return
+        elif not self._reading_head:
             self._heard = self.service.now
         self._head_bytes += len(data)
+        self._data = data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -112,6 +124,9 @@ class Http1Connection(asyncio.Protocol):
         self._call_back()
 
     # -- the parser calls these --
+
+    def on_message_begin(self) -> None:
+        self._idle = False
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -155,7 +170,7 @@ class Http1Connection(asyncio.Protocol):
             self._chunks.append(chunk)
 
     def on_message_complete(self) -> None:
-        self._reading_head, self._head_bytes = True, 0
+        self._idle, self._reading_head, self._head_bytes = True, True, 0
         if self._deaf:
             return
         keep_alive = self._parser.should_keep_alive() and not self.service.draining
@@ -163,6 +178,8 @@ class Http1Connection(asyncio.Protocol):
             keep_alive = False  # nothing else is spoken here, and the parser reads no further
         self._deaf = not keep_alive
         if self._match is not None:
+            if keep_alive and self._chunks:
+                self.service.heads.learn(self._data, self._match, self._fields, self._size)
             self._infer(self._match, keep_alive)
         elif self._app:
             self._app.feed_end(keep_alive=keep_alive)
@@ -171,6 +188,14 @@ class Http1Connection(asyncio.Protocol):
         self._begin()
 
     # -- the walk of one request --
+
+    def _answer_known(self, known: KnownHead, data: bytes) -> None:
+        """Answer a whole request whose head was parsed before: on this path there is no parser."""
+        self._fields, self._size = known.fields, known.total - known.size
+        self._principal = self.service.door(known.fields)
+        self._chunks.append(data[known.size :])
+        self._infer(known.match, keep_alive=True)
+        self._begin()
 
     def _infer(self, match: Match, keep_alive: bool) -> None:
         """Answer a dialect's request, at once where its call is quick."""
@@ -263,16 +288,14 @@ class Http1Connection(asyncio.Protocol):
         elif self._deaf:
             if silent > LINGER_SECONDS:
                 self.abort()
-        elif silent > (
-            limits.keep_alive_seconds if self._is_idle() else limits.read_timeout_seconds
-        ):
+        elif silent > (limits.keep_alive_seconds if self._idle else limits.read_timeout_seconds):
             self._transport.close()
 
     def abort(self) -> None:
         self._transport.abort()
 
     def drain(self) -> None:
-        if not self._is_idle():
+        if not self._idle:
             return  # the request that is being read is answered, as the last
         self._deaf = True
         if self._turns:
@@ -299,11 +322,7 @@ class Http1Connection(asyncio.Protocol):
     def _refuse_long_head(self) -> None:
         self._refuse(PayloadTooLarge("the request line and headers are too long"))
 
-    def _is_idle(self) -> bool:
-        """Whether no part of a request was read."""
-        return self._reading_head and not self._head_bytes
-
-    def _heed(self, fields: dict[bytes, bytes]) -> None:
+    def _heed(self, fields: Mapping[bytes, bytes]) -> None:
         """Act on the headers that concern the transfer itself."""
         length = fields.get(b"content-length", b"")
         if length.isdigit() and int(length) > self.service.limits.body_bytes:

@@ -11,6 +11,7 @@ from inferd.calls import Lookup
 from inferd.config import Settings
 from inferd.engine.home import Home
 from inferd.gate.door import Door
+from inferd.lanes.heads import KnownHeads
 from inferd.lanes.routing import Routes
 
 TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of seconds
@@ -69,6 +70,7 @@ class Service:
             door,
             limits,
         )
+        self.heads = KnownHeads()
         self.app: Any = None
         """The ASGI app for what no dialect answers; None: nothing."""
         self.connections: set[Connection] = set()
