@@ -74,8 +74,11 @@ class Handle(Protocol):
         """Count one user less; the last one of a version that is draining closes it."""
 
 
-class Call(msgspec.Struct, eq=False):
+class Call(msgspec.Struct, eq=False, kw_only=True):
     """Base of all calls."""
+
+    principal: str = ""
+    """Who asks, as the lane's door found; set by the lane."""
 
 
 class InferRequest(Call, eq=False):
@@ -94,7 +97,6 @@ class InferRequest(Call, eq=False):
     parameters: Mapping[str, Any]
     id: str = ""
     deadline: float = float("inf")
-    principal: str = ""
 
 
 class ServerLive(Call, eq=False):

@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 30.0
     drain_seconds: Annotated[
         float, Meta(description="How long requests in progress may take to end after a stop.", ge=0)
-    ] = 30.0
+    ] = 25.0
     log_level: Annotated[LogLevel, Meta(description="How much is logged on standard error.")] = (
         "warning"
     )
@@ -156,13 +156,18 @@ _SERVICE_LINK = re.compile(
 )
 
 
+def _spelled(source: str, name: str) -> str:
+    return PREFIX + name.upper() if source == "environment" else name
+
+
 def _check(source: str, values: Mapping[str, Any]) -> None:
     """Convert one source alone, so that a fault is blamed on it."""
     for name in values:
         if name not in Settings.__struct_fields__:
             near = difflib.get_close_matches(name, Settings.__struct_fields__, n=1)
+            shown, *near = [_spelled(source, each) for each in (name, *near)]
             cure = f"Did you mean {near[0]!r}?" if near else "docs/settings.md lists them all."
-            raise ConfigError(f"{source}: no setting is called {name!r}", cure=cure)
+            raise ConfigError(f"{source}: no setting is called {shown!r}", cure=cure)
     try:
         msgspec.convert(dict(values), Settings, strict=False)
     except msgspec.ValidationError as error:

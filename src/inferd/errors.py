@@ -90,6 +90,7 @@ class UnexpectedInput(InvalidInput):
     """An input has a name that the signature lacks."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
+        name = short(name)
         self.name, self.known = name, tuple(known)
         super().__init__("unknown input", got=repr(name), expected=_names(known))
 
@@ -111,6 +112,7 @@ class DuplicateInput(InvalidInput):
     """One input was sent twice."""
 
     def __init__(self, name: str) -> None:
+        name = short(name)
         self.name = name
         super().__init__(f"input {name!r} was sent twice", expected="each input once")
 
@@ -119,6 +121,7 @@ class WrongDatatype(InvalidInput):
     """An input's datatype is not the signature's."""
 
     def __init__(self, name: str, got: str, expected: str) -> None:
+        name, got = short(name), short(got)
         self.name = name
         super().__init__(f"input {name!r} has the wrong datatype", got=got, expected=expected)
 
@@ -127,6 +130,7 @@ class WrongShape(InvalidInput):
     """An input's shape does not fit the signature's."""
 
     def __init__(self, name: str, got: Sequence[int], expected: Sequence[int]) -> None:
+        name = short(name)
         self.name, self.got_shape, self.expected_shape = name, tuple(got), tuple(expected)
         super().__init__(
             f"input {name!r} has the wrong shape",
@@ -139,6 +143,7 @@ class WrongCount(InvalidInput):
     """The number of elements is not what the shape says."""
 
     def __init__(self, name: str, got: int, expected: int, *, where: str = "") -> None:
+        name = short(name)
         self.name = name
         place = f" {where}" if where else ""
         super().__init__(
@@ -150,6 +155,7 @@ class WrongValue(InvalidInput):
     """A value cannot be an element of the datatype."""
 
     def __init__(self, name: str, got: str, expected: str) -> None:
+        name = short(name)
         self.name = name
         super().__init__(f"{name!r} holds a value that does not fit", got=got, expected=expected)
 
@@ -158,6 +164,7 @@ class BatchMismatch(InvalidInput):
     """The inputs of one request have different numbers of rows."""
 
     def __init__(self, name: str, got: int, expected: int) -> None:
+        name = short(name)
         self.name = name
         super().__init__(
             f"input {name!r} has another number of rows than the first input",
@@ -170,6 +177,7 @@ class UnexpectedOutput(InvalidInput):
     """An output was asked for that the signature lacks."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
+        name = short(name)
         self.name, self.known = name, tuple(known)
         super().__init__("unknown output", got=repr(name), expected=_names(known))
 
@@ -188,6 +196,7 @@ class ModelNotFound(NotFound):
     """No model of that name, or no such version of it."""
 
     def __init__(self, name: str, version: str | None, known: Sequence[str]) -> None:
+        name, version = short(name), short(version) if version else None
         self.name, self.version, self.known = name, version, tuple(known)
         what = "versions" if version else "models"
         super().__init__(
@@ -285,9 +294,17 @@ class AddressTaken(ConfigError):
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """A shape as protocols write it: ``[-1,4]``."""
-    return "[" + ",".join(map(str, shape)) + "]"
+    """A shape as protocols write it: ``[-1,4]``; no longer than a real one can be."""
+    return short("[" + ",".join(map(str, shape[:MAX_SHOWN])) + "]")
+
+
+def short(text: str) -> str:
+    """*text*, cut off where it is longer than a name: a caller's own words may be megabytes."""
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
+
+
+MAX_SHOWN = 100
 
 
 def _names(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))
+    return short(", ".join(repr(short(name)) for name in names[:MAX_SHOWN]))

@@ -3,6 +3,7 @@
 admit -> router -> dispatch -> a version's cache and scheduler -> its runtime
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -67,3 +68,8 @@ class Pipeline:
             raise ConfigError(
                 "--default-model is no model served", got=repr(chosen), expected=" or ".join(names)
             )
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

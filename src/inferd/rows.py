@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from inferd.errors import InvalidInput, WrongCount, WrongShape, WrongValue
+from inferd.errors import InvalidInput, WrongCount, WrongShape, WrongValue, short
 from inferd.signature import Roles, Signature, TensorSpec
 from inferd.tensors import Array, Datatype, flat_array, flatten, shown_values
 
@@ -131,7 +131,7 @@ def _in_order(row: Any, names: Sequence[str], at: int) -> list[Any]:
         unknown = [name for name in row if name not in names]
         missing = [name for name in names if name not in row]
         if unknown or missing:
-            got = f"unknown {unknown[0]!r}" if unknown else f"no {missing[0]!r}"
+            got = f"unknown {short(unknown[0])!r}" if unknown else f"no {missing[0]!r}"
             raise WrongValue(
                 FEATURES, f"{got} in row {at}", "the names " + ", ".join(map(repr, names))
             )

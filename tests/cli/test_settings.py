@@ -38,7 +38,7 @@ def test_precedence(
         ("INFERD_PORT", "70000", "port"),
         ("INFERD_MAX_BODY_BYTES", "0", "max_body_bytes"),
         ("INFERD_LOG_LEVEL", "loud", "log_level"),
-        ("INFERD_PROT", "8000", "port"),
+        ("INFERD_PROT", "8000", "INFERD_PORT"),
         ("INFERD_INSECURE_NO_AUTH", "perhaps", "insecure_no_auth"),
     ],
 )

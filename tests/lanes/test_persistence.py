@@ -1,5 +1,7 @@
 """How long a connection lives and in which order it answers: RFC 9112, section 9."""
 
+from contextlib import suppress
+
 import pytest
 
 from inferd.server.embedded import Server
@@ -177,14 +179,43 @@ def test_9110_15_5_5_not_found(server: Server, connect: Connect) -> None:
 
 @pytest.mark.parametrize("target", ["/health", "/openapi.json"])
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "nonsense"])
-def test_9110_7_8_upgrade_is_answered_and_closed(
+def test_9110_7_8_upgrade_is_declined(
     server: Server, connect: Connect, target: str, protocol: str
 ) -> None:
-    """An offer to speak something else is not taken: the request is answered as it is, the last."""
+    """An offer to speak something else is not taken: the request is answered as without it."""
     headers = f"connection: upgrade\r\nupgrade: {protocol}\r\n"
     client = connect(server.url).send(request("GET", target, headers=headers) + HEALTH)
-    assert client.answer().status == 200
-    assert client.is_closed()
+    assert [answer.status for answer in client.answers(2)] == [200, 200]
+    assert client.lives()
+
+
+@pytest.mark.parametrize("cut_at", [20, -10, None])
+def test_9110_7_8_upgrade_with_a_body(server: Server, connect: Connect, cut_at: int | None) -> None:
+    """Java's HttpClient offers HTTP/2 with every request: its body is read all the same."""
+    offer = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n"
+    data = request("POST", "/predict", b'{"features":[5.1,3.5,1.4,0.2]}', offer)
+    client = connect(server.url)
+    for part in (data[:cut_at], data[cut_at:] if cut_at else b"") * 2:
+        client.send(part)
+    assert [document(answer)["prediction"] for answer in client.answers(2)] == [0, 0]
+
+
+def test_9112_7_1_2_trailers_are_limited(server: Server, connect: Connect) -> None:
+    """What comes after a body is bounded as what comes before it."""
+    client = connect(server.url)
+    client.send(request("POST", "/predict", headers="transfer-encoding: chunked\r\n"))
+    client.send(b"2\r\n{}\r\n0\r\n")
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for at in range(400):
+            client.send(b"x-%d: %b\r\n" % (at, b"y" * 1000))
+    assert client.answer().status == 413
+
+
+def test_9112_6_3_a_length_of_thousands_of_digits(server: Server, connect: Connect) -> None:
+    """A length that Python would not read as a number is read by its digits."""
+    zeros = f"content-length: {'0' * 5000}2\r\n"
+    data = request("POST", "/predict", headers=zeros) + b"{}"
+    assert connect(server.url).send(data).answer().status == 400
 
 
 def test_9110_6_6_1_date(server: Server, connect: Connect) -> None:

@@ -3,15 +3,16 @@ lane."""
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from inferd import config, plugins
 from inferd.app.build import build
 from inferd.calls import Call
 from inferd.engine.awaitable import AwaitableReply
-from inferd.errors import InferdError, PayloadTooLarge
+from inferd.errors import Cancelled, InferdError, PayloadTooLarge
 from inferd.gate import door
 from inferd.lanes.exchange import own
 from inferd.lanes.routing import Match, Routes
@@ -19,6 +20,8 @@ from inferd.lanes.statuses import STATUS
 from inferd.lanes.turn import error_fields
 from inferd.pipeline import Pipeline
 from inferd.protocols.base import JSON, Dialect, Message, Payload
+
+T = TypeVar("T")
 
 
 def asgi(
@@ -48,16 +51,18 @@ class MountedServer:
         dialects: list[Dialect] = [dialect for _, dialect in plugins.load_all("protocols")]
         self._routes = Routes(dialects, pipeline.handlers)
         self._app = build(pipeline.manager, dialects)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        self._pipeline.home.attach(asyncio.get_running_loop())
+        self._attach()
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        target = scope["path"].removeprefix(scope.get("root_path", "")).encode() or b"/"
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        target = quote(path).encode()  # it was decoded once, and routes decode again
         try:
             match = self._routes.find(scope["method"].encode(), target)
         except InferdError as error:
@@ -67,6 +72,15 @@ class MountedServer:
             await self._app(scope, receive, send)
         else:
             await self._answer(match, scope, receive, send)
+
+    def _attach(self) -> None:
+        """Live on the loop of the requests, of which there may be one at a time."""
+        loop, home = asyncio.get_running_loop(), self._pipeline.home
+        if self._loop is None or self._loop.is_closed():
+            self._loop = loop
+            home.attach(loop)
+        elif self._loop is not loop and not self._loop.is_closed():
+            raise RuntimeError("an app of inferd.asgi() serves one event loop: make another one")
 
     def close(self) -> None:
         """Let go of the models and threads. The ASGI lifespan's end does it too."""
@@ -81,7 +95,7 @@ class MountedServer:
         )
         try:
             message.body = await self._body(receive)
-            call: Call = await asyncio.to_thread(
+            call: Call = await self._in_thread(
                 match.operation.decode, message, self._pipeline.manager.lookup
             )
             await self._run(match, call, send)
@@ -94,7 +108,7 @@ class MountedServer:
         operation = match.operation
         if not operation.streams:
             response = await reply.first()
-            await _send(send, 200, await asyncio.to_thread(operation.encode, call, response))
+            await _send(send, 200, await self._in_thread(operation.encode, call, response))
             return
         begun = False
         async for response in reply:
@@ -107,10 +121,17 @@ class MountedServer:
             await send(_start(200, Payload(b"", operation.content_type), length=None))
         await send({"type": "http.response.body", "body": operation.encode_end(call)})
 
+    async def _in_thread(self, code: Callable[..., T], *args: Any) -> T:
+        """Documents may be large: they are read and written in the few threads that are for it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pipeline.home.codecs, code, *args)
+
     async def _body(self, receive: Any) -> bytes:
         chunks, size, more = [], 0, True
         while more:
             event = await receive()
+            if event["type"] == "http.disconnect":
+                raise Cancelled("the caller went away")
             chunks.append(event.get("body", b""))
             size += len(chunks[-1])
             if size > self._body_bytes:

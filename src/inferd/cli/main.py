@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         code: int = chosen.run(chosen)
+    except KeyboardInterrupt:
+        return 130  # as a shell tells a program that Ctrl-C ended
     except InferdError as error:
         print(f"inferd: {error}", file=sys.stderr)
         return 1

@@ -17,8 +17,8 @@ examples:
                                              several models; /predict asks a
   inferd serve iris.onnx --port 0            on any free port; the banner tells which
 
-Every option can be set in the environment (INFERD_PORT=8080) or in inferd.toml (port = 8080) as
-well; the command line wins over the environment, and the environment over the file.
+From --host on, each option can be set in the environment (INFERD_PORT=8080) or in inferd.toml
+(port = 8080) as well; the command line wins over the environment, and that over the file.
 """
 
 
@@ -87,7 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(text, flush=True)
 
     run_until_signal(worker, tell)
-    if worker.cut_off:
+    code = 1 if worker.cut_off else 0
+    if worker.pipeline.home.busy:
+        # A model may run for ever in its thread, and the interpreter would wait for it.
+        sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)  # a model may run for ever in its thread, and the interpreter would wait for it
-    return 0
+        os._exit(code)
+    return code

@@ -14,7 +14,7 @@ from inferd.engine.cost import Cost
 from inferd.engine.home import Done, Home
 from inferd.engine.statistics import Counters
 from inferd.engine.streaming import stream
-from inferd.errors import InferdError, RunFailed
+from inferd.errors import MAX_SHOWN, InferdError, RunFailed
 from inferd.journal.record import Record
 from inferd.log import logger
 from inferd.runtimes.base import Runtime
@@ -56,14 +56,13 @@ class Execution:
 
     def run_in_thread(
         self,
-        inputs: Mapping[str, Array],
+        inputs: Callable[[], Mapping[str, Array]],
         outputs: Sequence[str],
         then: Callable[[Done[dict[str, Array]]], None],
     ) -> None:
-        """Run the model in a thread and give *then* its outputs."""
-        self.home.submit(
-            self.home.models, partial(self.runtime.run, inputs, outputs), self._timed(then)
-        )
+        """Make the inputs and run the model in a thread, and give *then* its outputs."""
+        run = self.runtime.run
+        self.home.submit(self.home.models, lambda: run(inputs(), outputs), self._timed(then))
 
     def stream_in_thread(
         self, request: InferRequest, reply: Reply, then: Callable[[], None]
@@ -129,7 +128,7 @@ def quick_rows(cost: Cost, limit_us: float) -> int:
 MANY, NONE = 1 << 62, -1
 
 
-def failure(error: Exception, request: InferRequest) -> InferdError:
+def failure(error: BaseException, request: InferRequest) -> InferdError:
     """What the caller is told of *error*: its own text where it is one of ours, and nothing of the
     inside otherwise."""
     if isinstance(error, InferdError):
@@ -138,7 +137,7 @@ def failure(error: Exception, request: InferRequest) -> InferdError:
         "model %s version %s failed on request %r",
         request.handle.model,
         request.handle.version,
-        request.id,
+        request.id[:MAX_SHOWN],
         exc_info=error,
     )
     return RunFailed(

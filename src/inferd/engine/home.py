@@ -16,7 +16,7 @@ class Done(msgspec.Struct, Generic[T]):
     """What became of work in a thread: its value, or the exception that it raised."""
 
     value: T | None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def result(self) -> T:
         """The value; raises the exception, or TypeError where there is neither."""
@@ -37,6 +37,8 @@ class Home:
         self.models: Executor = ThreadPoolExecutor(model_threads, "inferd-model")
         self.codecs: Executor = ThreadPoolExecutor(CODEC_THREADS, "inferd-codec")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.busy = 0
+        """Works under way or waiting in threads."""
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Live on *loop* from now on."""
@@ -62,6 +64,7 @@ class Home:
 
     def submit(self, pool: Executor, work: Callable[[], Any], then: Then) -> None:
         """Run *work* in one of *pool*'s threads, and *then* on the loop thread."""
+        self.busy += 1
         pool.submit(self._run, work, then)
 
     def close(self) -> None:
@@ -72,6 +75,10 @@ class Home:
     def _run(self, work: Callable[[], Any], then: Then) -> None:
         try:
             done = Done(work())
-        except Exception as error:  # noqa: BLE001 - told to the caller, on the loop
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the caller, on the loop
             done = Done(None, error)
-        self.post(then, done)
+        self.post(self._finish, then, done)
+
+    def _finish(self, then: Then, done: Done[Any]) -> None:
+        self.busy -= 1
+        then(done)

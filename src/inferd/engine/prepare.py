@@ -36,7 +36,8 @@ class Preparer:
         """Fill *version* with *runtime*, ready to be published. Blocks while the model is run for
         the first time."""
         example = example_inputs(runtime.signature, runtime.example())
-        cost = UNKNOWN if runtime.streams else self._measure(version, runtime, example)
+        unmeasurable = runtime.streams or sizes_vary(runtime.signature)
+        cost = UNKNOWN if unmeasurable else self._measure(version, runtime, example)
         execution = Execution(
             runtime, cost, self._inline_limit_us, self.home, self._journal, self._clock
         )
@@ -66,6 +67,12 @@ class Preparer:
                 "model %s refused the row that it was to be measured with: %s", version.model, error
             )
             return UNKNOWN
+
+
+def sizes_vary(signature: Signature) -> bool:
+    """Whether an input has a free dimension beside its rows: no row then costs as another."""
+    after = 0 if signature.batch_axis is None else 1
+    return any(d < 0 for spec in signature.inputs for d in spec.shape[after:])
 
 
 def scheduler_for(signature: Signature, batching: Batching, *, streams: bool) -> str:

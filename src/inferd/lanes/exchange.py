@@ -34,7 +34,7 @@ class Exchange(Turn):
     def __init__(self, carrier: Carrier, match: Match, message: Message, keep_alive: bool) -> None:
         # Not by super().__init__, which takes as long as all of these together.
         self.keep_alive, self.cancelled, self.done = keep_alive, False, False
-        self.lingers, self.held = False, ()
+        self.lingers, self.reads, self.held = False, False, ()
         self._carrier, self.match, self.message = carrier, match, message
         self.call: Call
         self.head_only = match.head_only
@@ -56,6 +56,7 @@ class Exchange(Turn):
 
     def read_in_thread(self, chunks: Sequence[bytes]) -> None:
         """Decode a large body where it keeps nobody waiting, and go on after that."""
+        self.reads = True
         home = self._carrier.service.home
         home.submit(home.codecs, partial(self._read, chunks), self._decoded)
 
@@ -65,8 +66,11 @@ class Exchange(Turn):
         return self.match.operation.decode(self.message, self._carrier.service.lookup)
 
     def _decoded(self, done: Done[Call]) -> None:
+        self.reads = False
+        self._carrier.pace()
         try:
             self.call = done.result()
+            self.call.principal = self.message.principal
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
         else:
@@ -79,9 +83,9 @@ class Exchange(Turn):
         if operation.streams:
             self._stream(response)
         elif self._payload is not None or self._encoding:
-            self._payload = Unsupported(
-                "this model answers in parts", cure="Ask it over a streaming URL."
-            )
+            error = Unsupported("this model answers in parts", cure="Ask a streaming URL.")
+            self.fail(error)
+            self.cancelled = True  # so that its maker stops
         elif (
             isinstance(response, InferResponse)
             and response.size() > self._carrier.service.limits.offload_values

@@ -13,20 +13,16 @@ from typing import Any
 
 import httptools
 
-from inferd.errors import InferdError, MalformedRequest, PayloadTooLarge, RouteNotFound
+from inferd.errors import InferdError, MalformedRequest, RouteNotFound
+from inferd.lanes import heads
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange, own
-from inferd.lanes.heads import KnownHead
+from inferd.lanes.patience import Patience
 from inferd.lanes.routing import Match, origin_form
-from inferd.lanes.service import TICK_SECONDS, Service
+from inferd.lanes.service import Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
 from inferd.log import logger
 from inferd.protocols.base import Message
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-# How long a refused body is read on, so that the refusal reaches a client that still sends: closing
-# at once would reset the connection under its answer.
-LINGER_SECONDS = 2.0
 
 
 class Http1Connection(asyncio.Protocol):
@@ -40,10 +36,8 @@ class Http1Connection(asyncio.Protocol):
         """Requests whose answers are not wholly written, oldest first; empty while a quick one is
         answered."""
         self._writable, self._paused = True, False
-        self._stalled, self._unsent = 0.0, 0
-        """Since when the client has not read, and how much was left for it then."""
         self._callbacks: list[Callable[[], None]] = []
-        self._heard = service.now
+        self._patience = Patience(service.limits, service.now)
         self._idle = True
         """Whether no part of a request was read: the parser stands between two messages."""
         self._reading_head, self._head_bytes = True, 0
@@ -63,6 +57,8 @@ class Http1Connection(asyncio.Protocol):
         self._match: Match | None = None
         self._app: AppTurn | None = None
         self._error: InferdError | None = None
+        self._offered = False
+        """Whether the head offers to speak another protocol."""
         self._chunks: list[bytes] = []
         self._size, self._principal = 0, ""
 
@@ -76,27 +72,26 @@ class Http1Connection(asyncio.Protocol):
         if self._deaf:
             return
         if self._idle:
-            self._heard = self.service.now
+            self._patience.heard = self.service.now
             known = self.service.heads.find(data)
             if known is not None and not self.service.draining:
                 self._answer_known(known, data)
                 return
         elif not self._reading_head:
-            self._heard = self.service.now
+            self._patience.heard = self.service.now
         self._head_bytes += len(data)
         self._data = data
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # what follows would be another protocol; the request was answered
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
         except httptools.HttpParserCallbackError:  # a fault of ours, below, and not of the bytes
             logger.exception("a connection was cut off")
             self.abort()
         except httptools.HttpParserError as error:
             self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
-        # After a whole request there are none, and so nothing more to look at.
-        if self._head_bytes and self._is_too_long():
-            self._refuse_long_head()
+        if self._head_bytes > self.service.limits.head_bytes:
+            self._refuse(heads.too_long_a_head())
 
     def eof_received(self) -> bool:
         """The client sends no more; what it asked for is still answered (RFC 9112, section 9.6)."""
@@ -114,8 +109,8 @@ class Http1Connection(asyncio.Protocol):
         self._call_back()
 
     def pause_writing(self) -> None:
-        self._writable, self._stalled = False, self.service.now
-        self._unsent = self._transport.get_write_buffer_size()
+        self._writable = False
+        self._patience.begin_stall(self.service.now, self._transport.get_write_buffer_size())
         self.pace()
 
     def resume_writing(self) -> None:
@@ -132,19 +127,23 @@ class Http1Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if self._reading_head:  # what comes after a body are trailers, which nobody asked for
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         arrived, self._reading_head, self._head_bytes = self._head_bytes, False, 0
         if self._deaf:
             return
         service = self.service
-        if arrived > service.limits.head_bytes and self._head_size() > service.limits.head_bytes:
-            self._refuse_long_head()
+        if arrived > service.limits.head_bytes < heads.head_size(self._target, self._headers):
+            self._refuse(heads.too_long_a_head())
             return
         self._fields = fields = dict(self._headers)
-        self._principal = service.door(fields)
+        if b"upgrade" in fields and self._parser.should_upgrade():
+            self._offered = True
+            return
         try:
+            self._principal = service.door(fields)
             if not self._target.startswith(b"/"):
                 self._target = origin_form(self._target)
             self._match = service.routes.find(self._parser.get_method(), self._target)
@@ -162,20 +161,21 @@ class Http1Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._size += len(chunk)
+        self._head_bytes = 0  # so that it counts what is no body: heads, trailers, chunks' framing
         if self._size > self.service.limits.body_bytes:
-            self._refuse_body(self._size)
+            self._refuse(heads.too_large(str(self._size), self.service.limits.body_bytes))
         elif self._app:
             self._app.feed(chunk)
-        else:
+        elif self._match:
             self._chunks.append(chunk)
 
     def on_message_complete(self) -> None:
         self._idle, self._reading_head, self._head_bytes = True, True, 0
         if self._deaf:
             return
+        if self._offered:
+            return  # answered when the parser has said where the body begins
         keep_alive = self._parser.should_keep_alive() and not self.service.draining
-        if b"upgrade" in self._fields:
-            keep_alive = False  # nothing else is spoken here, and the parser reads no further
         self._deaf = not keep_alive
         if self._match is not None:
             if keep_alive and self._chunks:
@@ -187,9 +187,25 @@ class Http1Connection(asyncio.Protocol):
             self._tell(Turn(keep_alive), self._error)
         self._begin()
 
+    def _decline(self, rest: bytes) -> None:
+        """Serve a request as if it had offered no other protocol (RFC 9110, section 7.8).
+
+        The parser takes what comes after such a head for that protocol, a body too: another one
+        reads the same request without the offer.
+        """
+        if self._deaf:
+            return
+        method, target, headers = self._parser.get_method(), self._target, self._headers
+        if method == b"CONNECT":
+            self._deaf = True
+            return
+        self._begin()
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(heads.without_offer(method, target, headers) + rest)
+
     # -- the walk of one request --
 
-    def _answer_known(self, known: KnownHead, data: bytes) -> None:
+    def _answer_known(self, known: heads.KnownHead, data: bytes) -> None:
         """Answer a whole request whose head was parsed before: on this path there is no parser."""
         self._fields, self._size = known.fields, known.total - known.size
         self._principal = self.service.door(known.fields)
@@ -214,6 +230,7 @@ class Http1Connection(asyncio.Protocol):
             message.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             try:
                 exchange.call = call = match.operation.decode(message, self.service.lookup)
+                call.principal = self._principal
             except Exception as error:  # noqa: BLE001 - the transport boundary
                 exchange.fail(own(error))
             else:
@@ -264,10 +281,12 @@ class Http1Connection(asyncio.Protocol):
             self._writable
             and len(self._turns) < self.service.limits.pipelined
             and not (self._app and self._app.is_full)
+            and not any(turn.reads for turn in self._turns)
         )
         if room == self._paused and not self._transport.is_closing():
             self._paused = not room
             if room:
+                self._patience.heard = self.service.now
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
@@ -279,16 +298,12 @@ class Http1Connection(asyncio.Protocol):
     # -- what the service asks for --
 
     def tick(self, now: float) -> None:
-        # What was heard since the last tick has that tick's time, up to a whole one too early.
-        limits, silent = self.service.limits, now - self._heard - TICK_SECONDS
-        if not self._writable and self._is_stalled(now):
+        patience, unsent = self._patience, self._transport.get_write_buffer_size()
+        if not self._writable and patience.is_stalled(now, unsent):
             self.abort()
-        elif self._turns and (self._reading_head or self._deaf):
+        elif self._paused or (self._turns and (self._reading_head or self._deaf)):
             return  # the client waits for us
-        elif self._deaf:
-            if silent > LINGER_SECONDS:
-                self.abort()
-        elif silent > (limits.keep_alive_seconds if self._idle else limits.read_timeout_seconds):
+        elif patience.is_over(now, deaf=self._deaf, idle=self._idle):
             self._transport.close()
 
     def abort(self) -> None:
@@ -305,50 +320,19 @@ class Http1Connection(asyncio.Protocol):
 
     # -- inside --
 
-    def _is_stalled(self, now: float) -> bool:
-        """Whether the client has taken nothing of what waits for it for too long."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent < self._unsent:
-            self._stalled = now
-        self._unsent = unsent
-        return now - self._stalled - TICK_SECONDS > self.service.limits.read_timeout_seconds
-
-    def _is_too_long(self) -> bool:
-        return self._reading_head and self._head_bytes > self.service.limits.head_bytes
-
-    def _head_size(self) -> int:
-        return len(self._target) + sum(len(name) + len(value) for name, value in self._headers)
-
-    def _refuse_long_head(self) -> None:
-        self._refuse(PayloadTooLarge("the request line and headers are too long"))
-
     def _heed(self, fields: Mapping[bytes, bytes]) -> None:
         """Act on the headers that concern the transfer itself."""
-        length = fields.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self.service.limits.body_bytes:
-            self._refuse_body(int(length))
-        elif (
-            fields.get(b"expect", b"").lower() == b"100-continue"
-            and not self._turns
-            and not self._is_old_http()  # RFC 9110, 10.1.1: ignored there
-        ):
-            self._transport.write(CONTINUE)
-
-    def _refuse_body(self, size: int) -> None:
-        limit = self.service.limits.body_bytes
-        self._refuse(
-            PayloadTooLarge(
-                "the body is too large",
-                got=f"{size} bytes or more",
-                expected=f"at most {limit} bytes",
-            )
-        )
+        size = heads.announced_excess(fields, self.service.limits.body_bytes)
+        if size:
+            self._refuse(heads.too_large(size, self.service.limits.body_bytes))
+        elif heads.expects_go_ahead(fields) and not self._turns and not self._is_old_http():
+            self._transport.write(heads.GO_AHEAD)
 
     def _refuse(self, error: InferdError) -> None:
         """Answer with *error*, and hear nothing more on this connection."""
         if self._deaf:
             return
-        self._deaf, self._heard = True, self.service.now
+        self._deaf, self._patience.heard = True, self.service.now
         if self._app:
             self._drop_app()
         turn = Turn(keep_alive=False)
@@ -397,7 +381,7 @@ class Http1Connection(asyncio.Protocol):
     def _after(self, turn: Turn) -> None:
         """*turn*'s answer is written: close the connection if it was the last."""
         if not turn.keep_alive:
-            self._deaf, self._heard = True, self.service.now
+            self._deaf, self._patience.heard = True, self.service.now
             self._forget_turns()  # there are some only where an answer broke off
         if turn.lingers:
             self._transport.write_eof()

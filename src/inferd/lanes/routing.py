@@ -28,7 +28,7 @@ class Routes:
     """The routes of all dialects of a port. A match depends on the URL alone, so that matches can
     be kept."""
 
-    KEPT = 1024  # URLs of real clients recur; those of scanners do not, and are matched anew
+    KEPT, LONGEST = 1024, 256  # URLs of real clients recur, and are no longer than this
 
     def __init__(self, dialects: Sequence[Dialect], handlers: Mapping[type[Call], Handler]) -> None:
         ordered = sorted(dialects, key=lambda dialect: dialect.precedence)
@@ -51,7 +51,9 @@ class Routes:
         match = self._kept.get(key)
         if match is None:
             match = self._find(method, target)
-            if match is not None and len(self._kept) < self.KEPT:
+            if match is not None and len(target) <= self.LONGEST:
+                if len(self._kept) >= self.KEPT:  # filled with what does not come again
+                    self._kept.clear()
                 self._kept[key] = match
         return match
 

@@ -13,7 +13,7 @@ from inferd.protocols.base import Dialect, Message
 class Turn:
     """What the connection knows of a request that is being answered."""
 
-    __slots__ = ("cancelled", "done", "held", "keep_alive", "lingers")
+    __slots__ = ("cancelled", "done", "held", "keep_alive", "lingers", "reads")
 
     def __init__(self, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
@@ -24,6 +24,8 @@ class Turn:
         """Whether the whole answer was handed to the connection."""
         self.lingers = False
         """Whether the client may still be sending what was refused, and must finish to hear it."""
+        self.reads = False
+        """Whether its large body is being read in a thread: one at a time is held for a client."""
         self.held: tuple[bytes, ...] = ()
         """What was written before its turn."""
 

@@ -113,7 +113,7 @@ class Manager:
         """The version of each model that answers when none is named, by model name."""
         return [
             v
-            for (name, number), v in sorted(self._answering.items(), key=str)
+            for (name, number), v in sorted(self._answering.items(), key=lambda item: str(item[0]))
             if name and number is None
         ]
 

@@ -1,36 +1,48 @@
 """Takes an address to listen on, or says who has it."""
 
+import errno
+import ipaddress
 import socket
 
 from inferd.errors import AddressTaken, ConfigError
 
-LOOPBACK = ("127.", "::1", "localhost")
 
+def bind(host: str, port: int, *, insecure_no_auth: bool = False) -> socket.socket:
+    """A TCP socket that has the address.
 
-def bind(host: str, port: int) -> socket.socket:
-    """A bound TCP socket that does not listen yet. Raises AddressTaken, or ConfigError for an
-    address not of here."""
+    Raises AddressTaken, or ConfigError for an address that is not of this machine, or that other
+    machines reach although nobody is asked who they are and that was not said to be meant.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError:
-        raise ConfigError(
-            "no such host", got=repr(host), expected="an address of this machine"
-        ) from None
+        expected = "an address of this machine"
+        raise ConfigError("no such host", got=repr(host), expected=expected) from None
+    if not ipaddress.ip_address(address[0]).is_loopback and not insecure_no_auth:
+        raise _exposed(host)
     listener = socket.socket(family, kind, protocol)
     # A server that was stopped leaves connections in TIME_WAIT, which must not keep the next one
     # from starting.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        listener.listen(
-            0
-        )  # only listening tells that somebody else does; the lane listens again, with a backlog
+        # Only listening tells that somebody else does. The lane listens again, with a backlog.
+        listener.listen(0)
     except OSError as error:
         listener.close()
         raise _explained(error, host, port) from None
     return listener
+
+
+def _exposed(host: str) -> ConfigError:
+    return ConfigError(
+        "whoever reaches this address could use the models: no authentication is configured",
+        got=f"--host {host}",
+        expected="a loopback address such as 127.0.0.1",
+        cure="If that is meant, add --insecure-no-auth.",
+    )
 
 
 def _explained(error: OSError, host: str, port: int) -> ConfigError:
@@ -39,8 +51,8 @@ def _explained(error: OSError, host: str, port: int) -> ConfigError:
             f"port {port} is for privileged programs only",
             cure="Choose one above 1023 with --port.",
         )
-    owner = _owner(port)
-    if owner or error.errno in (98, 48):  # EADDRINUSE on Linux and on macOS
+    if error.errno == errno.EADDRINUSE:
+        owner = _owner(port)
         return AddressTaken(
             f"{host}:{port} is taken" + (f" by {owner}" if owner else ""),
             cure="Stop that program, or choose another port with --port (0 takes any free one).",
@@ -64,17 +76,6 @@ def _owner(port: int) -> str:
         return f"{psutil.Process(pid).name()} (pid {pid})"
     except psutil.Error:
         return f"pid {pid}"
-
-
-def check_exposure(host: str, *, insecure_no_auth: bool) -> None:
-    """Raise ConfigError for an address beyond this machine, unless that was said to be meant."""
-    if not host.startswith(LOOPBACK) and not insecure_no_auth:
-        raise ConfigError(
-            "whoever reaches this address could use the models: no authentication is configured",
-            got=f"--host {host}",
-            expected="a loopback address such as 127.0.0.1",
-            cure="If that is meant, add --insecure-no-auth.",
-        )
 
 
 def url_of(listener: socket.socket) -> str:

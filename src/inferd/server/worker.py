@@ -2,7 +2,6 @@
 stop."""
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,9 +15,9 @@ from inferd.lanes.routing import Routes
 from inferd.lanes.service import Service, limits
 from inferd.log import logger
 from inferd.models.manager import Manager
-from inferd.pipeline import Pipeline
+from inferd.pipeline import Pipeline, cores
 from inferd.protocols.base import Dialect
-from inferd.server.ports import bind, check_exposure, url_of
+from inferd.server.ports import bind, url_of
 
 BACKLOG = 2048  # connections that wait to be accepted; the kernel caps it at its own limit
 
@@ -49,8 +48,10 @@ class Worker:
 
         Raises ConfigError or LoadError, and then holds nothing.
         """
-        check_exposure(self._settings.host, insecure_no_auth=self._settings.insecure_no_auth)
-        self._listener = bind(self._settings.host, self._settings.port)
+        settings = self._settings
+        self._listener = bind(
+            settings.host, settings.port, insecure_no_auth=settings.insecure_no_auth
+        )
         self.url = url_of(self._listener)
         try:
             self.pipeline.load(self._paths, self._name)
@@ -108,11 +109,6 @@ class Worker:
             return build(self.manager, self.dialects)
 
         return loop.run_in_executor(self.pipeline.home.codecs, make)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

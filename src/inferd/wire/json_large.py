@@ -69,7 +69,10 @@ def cut(document: bytes, depth: int) -> Cut:
         edges = [start, *inside.tolist(), end]
         arrays.append(LongArray(tuple(document[a + 1 : b] for a, b in pairwise(edges))))
         done = end + 1
-    return Cut(b"".join([*skeleton, document[done:]]), tuple(arrays))
+    skeleton.append(document[done:])
+    if arrays and sum(map(len, skeleton)) > LARGE:
+        raise MalformedRequest("the JSON holds too much beside its long arrays")
+    return Cut(b"".join(skeleton), tuple(arrays))
 
 
 def write_values(array: Array) -> bytes:

@@ -5,6 +5,7 @@ A plug-in of this kind is one file in this folder (or a third party's entry poin
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -46,28 +47,54 @@ class Scheduler(ABC):
 
     def __init__(self, execution: Execution, batching: Batching, instances: int) -> None:
         self.execution, self.batching, self.instances = execution, batching, instances
+        self.parallel = execution.runtime.parallel
+        self.waiting: deque[Waiting] = deque()
+        """Requests in order of arrival."""
+        self.running = 0
+        """Calls of the runtime that are under way in threads."""
 
     @abstractmethod
     def __call__(self, request: InferRequest, reply: Reply) -> None:
         """Answer *request*, now or later."""
 
-    @abstractmethod
     def statistics(self) -> QueueStatistics:
         """What waits and what runs, now."""
+        rows = sum(waiting.request.rows for waiting in self.waiting)
+        return QueueStatistics(len(self.waiting), rows, self.running)
 
-    def queue_full(self, size: int) -> QueueFull:
-        """The refusal of a request that finds *size* others waiting."""
-        return QueueFull(
-            "too many requests wait for this model", got=str(size), cure="Try again later."
-        )
+    def enqueue(self, request: InferRequest, reply: Reply) -> bool:
+        """Let *request* wait; where too many do, refuse it and return False."""
+        if len(self.waiting) >= self.batching.max_queue_size:
+            self.drop()
+        if len(self.waiting) >= self.batching.max_queue_size:
+            got = str(len(self.waiting))
+            error = QueueFull(
+                "too many requests wait for this model", got=got, cure="Try again later."
+            )
+            self.execution.fail(request, reply, error)
+            return False
+        self.waiting.append(Waiting(request, reply, self.execution.clock()))
+        return True
 
-    def reason_to_drop(self, waiting: Waiting, now: int) -> InferdError | None:
-        """Why a request that waited need not run any more, if so."""
-        if waiting.reply.cancelled:
-            return Cancelled("the caller went away")
-        if waiting.request.deadline < now / 1e9:
-            return DeadlineExceeded("the request's deadline passed while it waited")
-        return None
+    def drop(self) -> None:
+        """Answer those who need not be run any more."""
+        now, kept = self.execution.clock(), deque[Waiting]()
+        waiting, self.waiting = self.waiting, kept
+        for each in waiting:
+            reason = reason_to_drop(each, now)
+            if reason:
+                self.execution.fail(each.request, each.reply, reason)
+            else:
+                kept.append(each)
+
+
+def reason_to_drop(waiting: Waiting, now: int) -> InferdError | None:
+    """Why a request that waited need not be run any more, if so."""
+    if waiting.reply.cancelled:
+        return Cancelled("the caller went away")
+    if waiting.request.deadline < now / 1e9:
+        return DeadlineExceeded("the request's deadline passed while it waited")
+    return None
 
 
 def check_scheduler(

@@ -15,7 +15,7 @@ import numpy as np
 from inferd.calls import InferRequest, Reply
 from inferd.engine.execution import Execution, failure
 from inferd.engine.home import Done
-from inferd.engine.schedulers.base import QueueStatistics, Scheduler, Waiting
+from inferd.engine.schedulers.base import Scheduler, Waiting
 from inferd.errors import RunFailed
 from inferd.spec import Batching
 from inferd.tensors import Array
@@ -73,31 +73,20 @@ class Batch(Scheduler):
 
     def __init__(self, execution: Execution, batching: Batching, instances: int) -> None:
         super().__init__(execution, batching, instances)
-        self._parallel = execution.runtime.parallel
-        self._waiting: deque[Waiting] = deque()
-        self._running = 0
         self._woken = False
         self._alarm: asyncio.TimerHandle | None = None
 
     def __call__(self, request: InferRequest, reply: Reply) -> None:
         execution = self.execution
-        if request.rows <= execution.quick_rows and (self._parallel or not self._running):
+        if request.rows <= execution.quick_rows and (self.parallel or not self.running):
             execution.answer_now(request, reply)
-        elif len(self._waiting) >= self.batching.max_queue_size:
-            execution.fail(request, reply, self.queue_full(len(self._waiting)))
-        else:
-            self._waiting.append(Waiting(request, reply, execution.clock()))
+        elif self.enqueue(request, reply):
             self._wake()
-
-    def statistics(self) -> QueueStatistics:
-        return QueueStatistics(
-            len(self._waiting), sum(w.request.rows for w in self._waiting), self._running
-        )
 
     def _wake(self) -> None:
         """Look at the queue at the end of this turn of the loop, when all that it brought is
         there."""
-        if not self._woken and self._running < self.instances:
+        if not self._woken and self.running < self.instances:
             self._woken = True
             self.execution.home.loop.call_soon(self._fill)
 
@@ -106,10 +95,10 @@ class Batch(Scheduler):
         self._woken = False
         if self._alarm:
             self._alarm.cancel()
-        self._drop()
-        while self._waiting and self._running < self.instances:
+        self.drop()
+        while self.waiting and self.running < self.instances:
             now = self.execution.clock()
-            chosen = cut([_seat(w) for w in self._waiting], self.batching, now)
+            chosen = cut([_seat(w) for w in self.waiting], self.batching, now)
             if not chosen.take:
                 self._alarm = self.execution.home.loop.call_later(
                     (chosen.wake_at - now) / 1e9, self._fill
@@ -117,31 +106,24 @@ class Batch(Scheduler):
                 return
             self._start(self._remove(chosen.take), now)
 
-    def _drop(self) -> None:
-        """Answer those whose time is over."""
-        now = self.execution.clock()
-        for waiting in list(self._waiting):
-            reason = self.reason_to_drop(waiting, now)
-            if reason:
-                self._waiting.remove(waiting)
-                self.execution.fail(waiting.request, waiting.reply, reason)
-
     def _remove(self, positions: Sequence[int]) -> list[Waiting]:
         chosen = set(positions)
-        batch = [w for at, w in enumerate(self._waiting) if at in chosen]
-        self._waiting = deque(w for at, w in enumerate(self._waiting) if at not in chosen)
+        batch = [w for at, w in enumerate(self.waiting) if at in chosen]
+        self.waiting = deque(w for at, w in enumerate(self.waiting) if at not in chosen)
         return batch
 
     def _start(self, batch: list[Waiting], now: int) -> None:
-        self._running += 1
+        self.running += 1
         self.execution.counters.queue_ns += sum(now - w.since for w in batch)
         first = batch[0].request
         self.execution.run_in_thread(
-            join([w.request.inputs for w in batch]), first.outputs, partial(self._answer, batch)
+            partial(join, [w.request.inputs for w in batch]),
+            first.outputs,
+            partial(self._answer, batch),
         )
 
     def _answer(self, batch: list[Waiting], done: Done[dict[str, Array]]) -> None:
-        self._running -= 1
+        self.running -= 1
         try:
             shares = split(done.result(), [w.request.rows for w in batch])
         except Exception as error:  # noqa: BLE001 - the dispatch boundary
@@ -159,7 +141,7 @@ class Batch(Scheduler):
             return
         for waiting in reversed(batch):
             waiting.alone = True
-            self._waiting.appendleft(waiting)
+            self.waiting.appendleft(waiting)
 
 
 plugin = Batch
