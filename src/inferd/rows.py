@@ -10,8 +10,6 @@ from itertools import chain
 from math import nan, prod
 from typing import Any
 
-import numpy as np
-
 from inferd.errors import InvalidInput, WrongCount, WrongShape, WrongValue, short
 from inferd.signature import Roles, Signature, TensorSpec
 from inferd.tensors import Array, Datatype, flat_array, flatten, shown_values
@@ -93,7 +91,9 @@ def predictions(outputs: Mapping[str, Array], roles: Roles) -> tuple[Array, Arra
 
     A column of single values is flattened.
     """
-    prediction = np.atleast_1d(outputs[roles.prediction])
+    prediction = outputs[roles.prediction]
+    if prediction.ndim == 0:
+        prediction = prediction.reshape(1)
     if prediction.ndim == 2 and prediction.shape[1] == 1:
         prediction = prediction[:, 0]
     return prediction, outputs[roles.probability] if roles.probability else None
