@@ -139,16 +139,17 @@ class Progress:
         say(f"  start and warm {server}")
 
     def running(self, server: str, number: int) -> None:
-        head = f"  [{self.done + 1:3}/{self.total}] round {number}/{self.rounds}  {server:16}"
-        print(head, end="", flush=True)
+        print(f"\r  round {number}/{self.rounds}  {server:16}", end="", flush=True)
 
     def ended(self, run: Run, ratio: float | None) -> None:
         self.done += 1
         left = results.remaining(self.done, self.total, time.monotonic() - self.start) or 0.0
         minutes, seconds = divmod(round(left), 60)
         shown = "" if ratio is None else f"ratio {ratio:.4f}"
+        head = f"\r  [{self.done:3}/{self.total}] round {run.round}/{self.rounds}"
         say(
-            f"{run.rate:10,.1f} req/s  {shown:12}  p99 {run.p99 * 1e3:9,.2f} ms  "
+            f"{head}  {run.contender:16}{run.rate:10,.1f} req/s  {shown:12}  "
+            f"p99 {run.p99 * 1e3:9,.2f} ms  "
             f"CPU {run.cpu * 1e6:9,.1f} us  {minutes:3}:{seconds:02} to go"
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Protocol
 
 from bench import load, process
@@ -18,6 +19,7 @@ WARM_UP = 1.0
 # its start, when the queue is still empty.
 LAPS = 3
 LONGEST = 15.0
+SLICES = 4
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,15 @@ class Plan:
     server_cpu: int
     load_cpu: int
     folder: Path
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One turn of a server within a round."""
+
+    seen: load.LoadResult
+    cpu_seconds: float
+    memory: int
 
 
 class Listener(Protocol):
@@ -53,13 +64,23 @@ def check_cores(plan: Plan) -> None:
 def measure(
     plan: Plan, case: Case, contenders: Sequence[Contender], listener: Listener
 ) -> Iterator[Run]:
-    """Yield each run as it ends."""
+    """Yield each run as it ends.
+
+    The machine's speed drifts within seconds. In each round the servers therefore take turns in
+    slices, so that those that are compared meet the same weather.
+    """
     with ExitStack() as stack:
         servers = [_start(plan, case, c, stack, listener) for c in contenders]
         for number in range(1, plan.rounds + 1):
-            for server in servers:
-                listener.running(server.contender.name, number)
-                yield _one_run(plan, server, number)
+            lengths = [_slices(plan, server) for server in servers]
+            seen: list[list[Slice]] = [[] for _ in servers]
+            for turn in range(SLICES):
+                for server, seconds, slices in zip(servers, lengths, seen, strict=True):
+                    if turn < len(seconds):
+                        listener.running(server.contender.name, number)
+                        slices.append(_one_slice(plan, server, seconds[turn]))
+            for server, slices in zip(servers, seen, strict=True):
+                yield together(case.name, server.contender.name, number, slices)
 
 
 def script_path(plan: Plan, case: Case, contender: Contender) -> Path:
@@ -86,22 +107,33 @@ def _start(
     return server
 
 
-def _one_run(plan: Plan, server: process.Server, number: int) -> Run:
-    one_answer = server.check()
+def _slices(plan: Plan, server: process.Server) -> list[float]:
+    """The seconds of each turn of a round; one long turn for a server that answers slowly."""
+    seconds = duration(plan.seconds, server.check())
+    return [seconds] if seconds > plan.seconds else [plan.seconds / SLICES] * SLICES
+
+
+def _one_slice(plan: Plan, server: process.Server, seconds: float) -> Slice:
     before = server.cpu_seconds()
-    seen = _load(plan, server, duration(plan.seconds, one_answer))
+    seen = _load(plan, server, seconds)
     used = server.cpu_seconds() - before
     memory = server.memory()
     server.settle()
+    return Slice(seen, used, memory)
+
+
+def together(case: str, contender: str, number: int, slices: Sequence[Slice]) -> Run:
+    """The slices of one server's round as one run: rates over all, the median of the latencies."""
+    requests = sum(each.seen.requests for each in slices)
     return Run(
-        case=server.case.name,
-        contender=server.contender.name,
+        case=case,
+        contender=contender,
         round=number,
-        rate=seen.rate,
-        p50=seen.p50,
-        p99=seen.p99,
-        cpu=used / seen.requests,
-        memory=memory,
+        rate=requests / sum(each.seen.elapsed for each in slices),
+        p50=median(each.seen.p50 for each in slices),
+        p99=median(each.seen.p99 for each in slices),
+        cpu=sum(each.cpu_seconds for each in slices) / requests,
+        memory=max(each.memory for each in slices),
     )
 
 
