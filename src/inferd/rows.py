@@ -10,6 +10,8 @@ from itertools import chain
 from math import nan, prod
 from typing import Any
 
+import numpy as np
+
 from inferd.errors import InvalidInput, WrongCount, WrongShape, WrongValue, short
 from inferd.signature import Roles, Signature, TensorSpec
 from inferd.tensors import Array, Datatype, flat_array, flatten, shown_values
@@ -32,12 +34,22 @@ class RowReader:
         self._inner = self._only.shape[1:] if self._only else ()
         self._free = any(d < 0 for d in self._inner)
         self._width = prod(self._inner) if not self._free else -1
+        self._one = (1, *self._inner)
+        self._values: frozenset[type] = frozenset()
+        """The values that a row of numbers may hold; empty where integers could be too large."""
+        if self._only is not None and float in self._only.type.values:
+            self._values, self._numpy = self._only.type.values, self._only.type.numpy
         self._any_rows = all(spec.shape and spec.shape[0] < 0 for spec in signature.inputs)
 
     def one(self, row: list[Any]) -> dict[str, Array]:
         """The inputs of one row. Raises InvalidInput."""
         if self._only is not None and len(row) == self._width and self._any_rows:
-            return {self._only.name: _vector(self._only.type, row).reshape(1, *self._inner)}
+            if self._values.issuperset(map(type, row)):  # quick, for what is common
+                try:
+                    return {self._only.name: np.array(row, self._numpy).reshape(self._one)}
+                except (OverflowError, RuntimeWarning):
+                    pass  # told, or done without a warning, below
+            return {self._only.name: _vector(self._only.type, row).reshape(self._one)}
         return self.many([row])
 
     def many(self, rows: Sequence[Any], first: int = 0) -> dict[str, Array]:

@@ -11,5 +11,5 @@ def dispatch(request: InferRequest, reply: Reply) -> None:
         handle.acquire()
     except NotReady as error:
         reply.fail(error)
-        return
-    handle.infer(request, reply)
+    else:
+        handle.infer(request, reply)

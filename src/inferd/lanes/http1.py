@@ -1,5 +1,4 @@
-"""HTTP/1.1 over a socket: the fast lane. Bytes are parsed where they arrive, and inference is
-answered from there.
+"""HTTP/1.1 over a socket: the fast lane, where inference is answered from where its bytes arrive.
 
 Requests of the dialects never become an ASGI scope, a task or a queue hop; all others go to the app
 behind, through ``asgi_bridge``. Answers leave in the order of the requests (RFC 9112, section
@@ -8,7 +7,7 @@ behind, through ``asgi_bridge``. Answers leave in the order of the requests (RFC
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httptools
@@ -61,8 +60,6 @@ class Http1Connection(asyncio.Protocol):
         """Whether the head offers to speak another protocol."""
         self._chunks: list[bytes] = []
         self._size, self._principal = 0, ""
-
-    # -- the event loop calls these --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -117,8 +114,6 @@ class Http1Connection(asyncio.Protocol):
         self._writable = True
         self.pace()
         self._call_back()
-
-    # -- the parser calls these --
 
     def on_message_begin(self) -> None:
         self._idle = False
@@ -178,9 +173,7 @@ class Http1Connection(asyncio.Protocol):
         keep_alive = self._parser.should_keep_alive() and not self.service.draining
         self._deaf = not keep_alive
         if self._match is not None:
-            if keep_alive and self._chunks:
-                self.service.heads.learn(self._data, self._match, self._fields, self._size)
-            self._infer(self._match, keep_alive)
+            self._answer_parsed(self._match, keep_alive)
         elif self._app:
             self._app.feed_end(keep_alive=keep_alive)
         elif self._error:
@@ -203,34 +196,43 @@ class Http1Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self.data_received(heads.without_offer(method, target, headers) + rest)
 
-    # -- the walk of one request --
-
     def _answer_known(self, known: heads.KnownHead, data: bytes) -> None:
         """Answer a whole request whose head was parsed before: on this path there is no parser."""
-        self._fields, self._size = known.fields, known.total - known.size
-        self._principal = self.service.door(known.fields)
-        self._chunks.append(data[known.size :])
-        self._infer(known.match, keep_alive=True)
-        self._begin()
+        match, fields = known.match, known.fields
+        principal = self.service.door(fields)
+        message = Message(data[known.size :], match.path, fields, match.query, principal)
+        self._infer(match, message, keep_alive=True)
 
-    def _infer(self, match: Match, keep_alive: bool) -> None:
-        """Answer a dialect's request, at once where its call is quick."""
+    def _answer_parsed(self, match: Match, keep_alive: bool) -> None:
+        """Answer a request that the parser has read to its end."""
+        chunks = self._chunks
         message = Message(b"", match.path, self._fields, match.query, self._principal)
+        if self._size > self.service.limits.offload_bytes:
+            self._infer(match, message, keep_alive, chunks)
+            return
+        message.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if keep_alive and message.body:
+            self.service.heads.learn(self._data, match, self._fields, self._size)
+        self._infer(match, message, keep_alive)
+
+    def _infer(
+        self, match: Match, message: Message, keep_alive: bool, chunks: Sequence[bytes] = ()
+    ) -> None:
+        """Answer a dialect's request, at once where its call is quick; *chunks*: its large body."""
         exchange = Exchange(self, match, message, keep_alive)
-        if not keep_alive or b"connection" in self._fields:
+        if not keep_alive or b"connection" in message.headers:
             # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request
             # is a last one.
             exchange.old_http = self._is_old_http()
         queued = bool(self._turns)
         if queued:
             self._turns.append(exchange)
-        if self._size > self.service.limits.offload_bytes:
-            exchange.read_in_thread(self._chunks)
+        if chunks:
+            exchange.read_in_thread(chunks)
         else:
-            message.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             try:
                 exchange.call = call = match.operation.decode(message, self.service.lookup)
-                call.principal = self._principal
+                call.principal = message.principal
             except Exception as error:  # noqa: BLE001 - the transport boundary
                 exchange.fail(own(error))
             else:
@@ -253,8 +255,6 @@ class Http1Connection(asyncio.Protocol):
         self._app = AppTurn(self, head, self._transport)
         self._turns.append(self._app)
         self._app.start()
-
-    # -- what the turns ask for --
 
     def send(self, turn: Turn, data: bytes, *, last: bool) -> None:
         turns = self._turns
@@ -295,8 +295,6 @@ class Http1Connection(asyncio.Protocol):
         turn.keep_alive, turn.done = False, True
         self.send(turn, b"", last=True)
 
-    # -- what the service asks for --
-
     def tick(self, now: float) -> None:
         patience, unsent = self._patience, self._transport.get_write_buffer_size()
         if not self._writable and patience.is_stalled(now, unsent):
@@ -317,8 +315,6 @@ class Http1Connection(asyncio.Protocol):
             self._turns[-1].keep_alive = False
         else:
             self._transport.close()
-
-    # -- inside --
 
     def _heed(self, fields: Mapping[bytes, bytes]) -> None:
         """Act on the headers that concern the transfer itself."""

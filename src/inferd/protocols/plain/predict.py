@@ -68,7 +68,7 @@ class Predict(Operation):
             return Payload(_encode_rows(prediction, probability, handle.version))
         answer: dict[str, Any] = {"prediction": json_values(prediction)[0]}
         if probability is not None:
-            answer["probability"] = json_values(probability)[0]
+            answer["probability"] = probability.tolist()[0]
         answer["model_version"] = handle.version
         return Payload(encode(answer))
 
