@@ -33,8 +33,8 @@ other.
 - Server and load are pinned to one core each: core {server_cpu} for the server, core {load_cpu} for
   the load. The load is `wrk`, one thread, {connections} connections, each of which sends its next
   request when it has its answer. The servers of a case are started first, warmed for a second, and
-  wait idle; then they take turns under load, {seconds:g} s each in four slices, in {rounds} round{plural}. A server
-  so slow that {connections} connections see less than {laps} answers each in that time gets up to
+  wait idle; then they take turns under load, {seconds:g} s each in four slices, in {rounds}
+  round{plural}. A server so slow that {connections} connections see less than {laps} answers each in that time gets up to
   {longest:g} s.
 - **p50, p99**: the latency that `wrk` saw, median over the rounds. All connections are always busy,
   so it is mostly queueing: p50 is about {connections} divided by requests/s.
