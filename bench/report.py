@@ -34,8 +34,8 @@ other.
   the load. The load is `wrk`, one thread, {connections} connections, each of which sends its next
   request when it has its answer. The servers of a case are started first, warmed for a second, and
   wait idle; then they take turns under load, {seconds:g} s each in four slices, in {rounds}
-  round{plural}. A server so slow that {connections} connections see less than {laps} answers each in that time gets up to
-  {longest:g} s.
+  round{plural}. A server so slow that {connections} connections see less than {laps} answers each
+  in that time gets up to {longest:g} s.
 - **p50, p99**: the latency that `wrk` saw, median over the rounds. All connections are always busy,
   so it is mostly queueing: p50 is about {connections} divided by requests/s.
 - **CPU**: user and system time of the server's processes, per request.
