@@ -94,3 +94,8 @@ def test_unknown_pages_are_errors_in_json(server: Server) -> None:
     answer = httpx.get(f"{server.url}/nothing")
     assert answer.status_code == 404
     assert "error" in answer.json()
+
+
+def test_docs_asks_no_validator(server: Server) -> None:
+    """Swagger UI shows the document to a validator of others' unless it is told not to."""
+    assert '"validatorUrl": null' in httpx.get(f"{server.url}/docs").text

@@ -41,6 +41,7 @@ def build(manager: Manager, dialects: list[Dialect]) -> FastAPI:
             swagger_js_url=f"{root}/docs/swagger-ui-bundle.js",
             swagger_css_url=f"{root}/docs/swagger-ui.css",
             swagger_favicon_url=f"{root}/docs/icon.svg",
+            swagger_ui_parameters={"validatorUrl": None},  # it asks a server of others otherwise
         )
 
     @app.api_route("/docs/{name}", methods=READ, include_in_schema=False)
