@@ -38,6 +38,40 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_model: Annotated[
         str, Meta(description="The model that /predict asks when several are served.")
     ] = ""
+    compile: Annotated[
+        bool,
+        Meta(
+            description="Compile models to ONNX where that gives the same answers; otherwise, and"
+            " with --no-compile, their own library answers."
+        ),
+    ] = True
+    native_processes: Annotated[
+        int,
+        Meta(
+            description="Processes for each model that answers through Python code of its library;"
+            " 0 runs it in the server's own.",
+            ge=0,
+            le=256,
+        ),
+    ] = 1
+    cache_dir: Annotated[
+        str,
+        Meta(
+            description="Private directory where compiled models are kept; 'none' keeps none."
+            " Left empty: inferd/compiled in the user's cache."
+        ),
+    ] = ""
+    trust_pickle: Annotated[
+        bool,
+        Meta(description="Let a pickle call even what no model needs, such as os.system."),
+    ] = False
+    trusted_types: Annotated[
+        str,
+        Meta(
+            description="Types that a skops file may hold beside the well-known ones, separated by"
+            " commas."
+        ),
+    ] = ""
     max_body_bytes: Annotated[
         int, Meta(description="Largest request body; a larger one is refused with 413.", ge=1)
     ] = 64 * 1024 * 1024

@@ -19,8 +19,9 @@ from inferd.experiments import router
 from inferd.gate import admit
 from inferd.journal import record
 from inferd.models import loader
+from inferd.models.loader import Progress, quiet
 from inferd.models.manager import Manager
-from inferd.spec import Batching, ModelSpec
+from inferd.spec import Batching, Loading, ModelSpec
 
 
 class Pipeline:
@@ -39,21 +40,26 @@ class Pipeline:
             **queries(self.manager),
         }
 
-    def load(self, paths: Sequence[Path], name: str | None = None) -> None:
-        """Find, load, warm and publish every model at *paths*. Blocks; raises LoadError or
-        ConfigError."""
+    def load(
+        self, paths: Sequence[Path], name: str | None = None, progress: Progress = quiet
+    ) -> None:
+        """Find, load, warm and publish every model at *paths*, and tell *progress* what is being
+        done. Blocks; raises LoadError or ConfigError."""
+        settings = self._settings
         batching = Batching(
-            self._settings.max_batch_size,
-            self._settings.max_queue_delay_microseconds,
-            self._settings.max_queue_size,
+            settings.max_batch_size,
+            settings.max_queue_delay_microseconds,
+            settings.max_queue_size,
         )
-        specs = loader.find(paths, name)
+        loading = Loading(settings.compile, settings.native_processes, settings.cache_dir)
+        specs = loader.find(
+            paths, name, loader.trust(settings.trust_pickle, settings.trusted_types)
+        )
         self._check_default(specs)
-        for spec in specs:
-            version = self.manager.begin(
-                ModelSpec(spec.name, spec.version, spec.artifact, batching)
-            )
-            self._preparer.prepare(version, loader.open_runtime(spec))
+        for found in specs:
+            spec = ModelSpec(found.name, found.version, found.artifact, batching, loading)
+            version = self.manager.begin(spec)
+            self._preparer.prepare(version, loader.open_runtime(spec, progress))
             self.manager.publish(version)
 
     def close(self) -> None:

@@ -16,6 +16,17 @@ class Batching(msgspec.Struct, frozen=True):
     """Requests waiting at most; beyond that they are refused at once."""
 
 
+class Loading(msgspec.Struct, frozen=True):
+    """How an artifact becomes a runtime."""
+
+    compile: bool = True
+    """Whether a model is compiled where that gives the same answers."""
+    native_processes: int = 0
+    """Processes that run a model which would keep the interpreter from its other work; 0: none."""
+    cache_dir: str = ""
+    """Where compiled models are kept; empty: the default place, ``none``: nowhere."""
+
+
 class ModelSpec(msgspec.Struct, frozen=True):
     """One version of a model: where it comes from and how to run it."""
 
@@ -23,3 +34,4 @@ class ModelSpec(msgspec.Struct, frozen=True):
     version: str
     artifact: Artifact
     batching: Batching = Batching()
+    loading: Loading = Loading()

@@ -11,7 +11,10 @@ from inferd import config
 
 EXAMPLES = """\
 examples:
-  inferd serve iris.onnx                     serve one model on http://127.0.0.1:8000
+  inferd serve model.pkl                     serve one model on http://127.0.0.1:8000; a model of
+                                             scikit-learn, XGBoost, LightGBM or CatBoost is compiled
+                                             to ONNX where that gives the same answers
+  inferd serve model.pkl --no-compile        let the model's own library answer
   inferd serve iris.onnx --name flowers      under another name
   inferd serve a.onnx b.onnx --default-model a
                                              several models; /predict asks a
@@ -75,10 +78,12 @@ def run(arguments: argparse.Namespace) -> int:
     from inferd.server.banner import banner
     from inferd.server.program import run_until_signal
     from inferd.server.worker import Worker
+    from inferd.terminal import Status
 
     log.start(settings.log_level)
     worker = Worker(arguments.paths, settings, arguments.name)
-    worker.prepare()
+    with Status() as status:
+        worker.prepare(status)
 
     def tell() -> None:
         text = banner(

@@ -1,8 +1,146 @@
-"""From a trained model to the fastest runtime that gives the same answers."""
+"""From a fitted model to an ONNX file that gives the same answers, or to the reason why its own
+library has to answer."""
 
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from inferd import plugins
 from inferd.artifact import Artifact
+from inferd.compile import cache
+from inferd.compile.cache import Cache, Compiled
+from inferd.compile.conversion import ROUTES, Conversion
+from inferd.compile.converters.base import CannotConvert
+from inferd.compile.judge import described, judge
+from inferd.compile.parity import compare
+from inferd.compile.probes import probes
+from inferd.compile.sample import read_sample
+from inferd.errors import InferdError
+from inferd.estimators.fitted import Fitted
+from inferd.metadata import EXAMPLE, FEATURES, VERDICT
+from inferd.runtimes.base import Runtime
+from inferd.verdict import Verdict, encode
+
+TARGET = "onnx"
+"""The runtime that runs what is compiled."""
+
+Progress: TypeAlias = Callable[[str], None]
+"""Told what is being done, in a few words."""
 
 
-def off(artifact: Artifact) -> Artifact:
-    """Run the artifact as it is."""
-    return artifact
+class Options(NamedTuple):
+    """How to compile."""
+
+    cache: Cache | None = None
+    sample: Path | None = None
+    """Rows of the user's own to probe with, as CSV."""
+    progress: Progress = lambda _: None
+
+
+def off(reason: str) -> Compiled:
+    """The model as it is."""
+    return Compiled(Verdict(kind="native", reason=reason), None)
+
+
+def open_compiled(content: bytes) -> Runtime:
+    """A runtime of a compiled file's *content*. Raises LoadError."""
+    with tempfile.TemporaryDirectory() as folder:  # closed to others; read once, then gone
+        path = Path(folder) / f"compiled.{TARGET}"
+        path.write_bytes(content)
+        runtime: Runtime = plugins.load("runtimes", TARGET).open(Artifact(path))
+        return runtime
+
+
+def compile_artifact(artifact: Artifact, opener: type[Runtime], options: Options) -> Compiled:
+    """Compile *artifact*, which *opener* opens, unless that was done before.
+
+    Where the cache knows the artifact it is not opened at all. Blocks; raises LoadError.
+    """
+    digest = artifact.digest()
+    sample = Artifact(options.sample).digest() if options.sample else ""
+    key = cache.key_of(digest, cache.versions(), {"sample": sample})
+    known = options.cache.get(key) if options.cache else None
+    if known is not None:
+        return known
+    options.progress(f"loading {artifact.path.name}")
+    native = opener.open(artifact)
+    try:
+        if native.fitted is None:
+            return off(f"a model of {native.name} is not compiled")
+        compiled = compile_fitted(native.fitted, options, digest)
+    finally:
+        native.close()
+    if options.cache:
+        options.cache.put(key, compiled)
+    return compiled
+
+
+def compile_fitted(fitted: Fitted, options: Options, digest: str = "") -> Compiled:
+    """Compile a loaded model by the first route that gives its answers.
+
+    *digest* is that of the artifact it was loaded from, where there is one. Blocks.
+    """
+    known = {
+        "digest": digest,
+        "versions": cache.versions(),
+        "estimator": described(fitted.model),
+        "library": fitted.library,
+    }
+    refused: list[Verdict] = []
+    for route, convert in ROUTES.items():
+        options.progress(f"writing {fitted.library} as ONNX ({route})")
+        try:
+            conversion = convert(fitted)
+        except CannotConvert as error:
+            refused.append(Verdict(kind="native", reason=str(error)))
+            continue
+        verdict = msgspec.structs.replace(_probe(fitted, conversion, options), route=route, **known)
+        if verdict.kind != "native":
+            return Compiled(verdict, _signed(fitted, conversion.model, verdict))
+        refused.append(verdict)
+    # What the first route found wrong is what the model is about.
+    return Compiled(msgspec.structs.replace(refused[0], **known), None)
+
+
+def _probe(fitted: Fitted, conversion: Conversion, options: Options) -> Verdict:
+    """Ask both forms the same, and judge."""
+    try:
+        compiled = open_compiled(conversion.model.SerializeToString())
+    except InferdError as error:
+        return Verdict(kind="native", reason=f"ONNX Runtime refuses the graph: {error.message}")
+    if str(compiled.signature) != str(fitted.signature):
+        return Verdict(kind="native", reason="the graph has another signature than the model")
+    sample = read_sample(options.sample, fitted) if options.sample else None
+    options.progress("making probes")
+    asked = probes(fitted, conversion.points, sample, adjacent=not conversion.inexact)
+    options.progress(f"asking both {sum(len(next(iter(p.inputs.values()))) for p in asked):,} rows")
+    parity = compare(fitted.run, compiled.run, fitted.signature, asked)
+    compiled.close()
+    return judge(conversion, parity, fitted.signature)
+
+
+def _signed(fitted: Fitted, model: Any, verdict: Verdict) -> bytes:
+    """The file, with its provenance and what the model tells of itself in its metadata."""
+    metadata = {
+        VERDICT: encode(verdict),
+        EXAMPLE: json.dumps(_row(fitted)),
+        FEATURES: json.dumps(list(fitted.feature_names())),
+    }
+    del model.metadata_props[:]
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _row(fitted: Fitted) -> list[Any]:
+    """One row that the model accepts: the only input's features, or a value for each input."""
+    example = fitted.example()
+    rows = [example[name][0] for name in fitted.signature.input_names if name in example]
+    if len(fitted.signature.inputs) == 1:
+        return list(rows[0]) if rows else []
+    return [row[0] if isinstance(row, list) else row for row in rows]

@@ -1,7 +1,8 @@
 """Tree ensembles, described once whatever library grew them.
 
-A node asks one feature: it sends a row *left* where ``x <= threshold`` (LEQ), ``x < threshold`` (LT)
-or x is one of a set (MEMBER), and right otherwise; where x is NaN, to the side that the node says.
+A node asks one feature: it sends a row *left* where ``x <= threshold`` (LEQ), ``x < threshold``
+(LT) or x is one of a set of whole numbers (MEMBER; a fraction counts as the whole number towards
+zero), and right otherwise; where x is NaN, to the side that the node says.
 The ensemble's answer for a target is its base and then the leaves' weights, tree after tree, added
 in the ensemble's own datatype: sums of floating-point numbers depend on their order.
 """

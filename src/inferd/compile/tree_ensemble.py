@@ -1,7 +1,7 @@
 """A forest as one TreeEnsemble node, and that node read back and held against the forest.
 
-ONNX's TreeEnsemble has one target a leaf, so each tree is written once for each target, as far as it
-bears on that target: where all leaves below a node weigh the same, the node is one leaf.
+ONNX's TreeEnsemble has one target a leaf, so each tree is written once for each target, as far as
+it bears on that target: where all leaves below a node weigh the same, the node is one leaf.
 (https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html)
 """
 

@@ -1,17 +1,48 @@
-"""From a path to a loaded runtime: layout, then inspection, then compiling, then the runtime that
-recognises it."""
+"""From a path to a loaded runtime: layout, then the runtime that recognises the artifact, then
+compiling, then whichever runtime runs what came of it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from inferd import plugins
+from inferd.artifact import Artifact
 from inferd.compile import compiler
+from inferd.compile.cache import Cache, default_folder
 from inferd.errors import ArtifactNotFound, ConfigError, UnknownFormat
 from inferd.runtimes.base import Runtime
-from inferd.spec import ModelSpec
+from inferd.spec import Loading, ModelSpec
+
+Progress: TypeAlias = Callable[[str], None]
+"""Told what is being done, in a few words."""
 
 
-def find(paths: Sequence[Path], name: str | None = None) -> list[ModelSpec]:
+def quiet(_: str) -> None:
+    """Tell nobody."""
+
+
+class Trust(NamedTuple):
+    """The operator's word about artifacts that hold code."""
+
+    unchecked: bool = False
+    types: tuple[str, ...] = ()
+
+
+NO_MORE = Trust()
+"""What naming a file means, and no more."""
+
+
+def trust(pickle: bool, types: str) -> Trust:
+    """From the settings ``trust_pickle`` and ``trusted_types``."""
+    return Trust(pickle, tuple(each.strip() for each in types.split(",") if each.strip()))
+
+
+def find(
+    paths: Sequence[Path], name: str | None = None, trusted: Trust = NO_MORE
+) -> list[ModelSpec]:
     """Every version of every model at *paths*.
 
     Raises ArtifactNotFound, UnknownFormat, or ConfigError where two paths give one name or a name
@@ -26,21 +57,55 @@ def find(paths: Sequence[Path], name: str | None = None) -> list[ModelSpec]:
                 raise ConfigError(
                     f"two paths give a model called {spec.name!r}", cure="Rename one of the files."
                 )
-            found[spec.name, spec.version] = spec
+            artifact = msgspec.structs.replace(spec.artifact, **trusted._asdict())
+            found[spec.name, spec.version] = msgspec.structs.replace(spec, artifact=artifact)
     return list(found.values())
 
 
-def open_runtime(spec: ModelSpec) -> Runtime:
-    """Load *spec*'s artifact. Blocks; raises LoadError."""
-    artifact = compiler.off(spec.artifact)
-    for _, runtime in plugins.load_all("runtimes"):
+def open_runtime(spec: ModelSpec, progress: Progress = quiet) -> Runtime:
+    """Load *spec*'s artifact, compiled where it can be. Blocks; raises LoadError."""
+    artifact, loading = spec.artifact, spec.loading
+    name, opener = recognise(artifact)
+    if not opener.compilable:
+        return opener.open(artifact)
+    if loading.compile:
+        options = compiler.Options(cache_at(loading.cache_dir), progress=progress)
+        compiled = compiler.compile_artifact(artifact, opener, options)
+    else:
+        compiled = compiler.off("compiling is turned off")
+    if compiled.onnx is not None:
+        return compiler.open_compiled(compiled.onnx)
+    runtime = _open_native(artifact, name, opener, loading)
+    runtime.verdict = compiled.verdict
+    return runtime
+
+
+def recognise(artifact: Artifact) -> tuple[str, type[Runtime]]:
+    """The plug-in, by name, that opens *artifact*. Raises UnknownFormat."""
+    for name, runtime in plugins.load_all("runtimes"):
         if runtime.recognises(artifact):
-            loaded: Runtime = runtime.open(artifact)
-            return loaded
+            return name, runtime
     raise UnknownFormat(
         f"no runtime recognises {artifact.path.name}",
         expected="one of: " + ", ".join(plugins.names("runtimes")),
     )
+
+
+def cache_at(folder: str) -> Cache | None:
+    """The cache that the setting ``cache_dir`` means."""
+    if folder == "none":
+        return None
+    return Cache(Path(folder) if folder else default_folder(os.environ))
+
+
+def _open_native(artifact: Artifact, name: str, opener: type[Runtime], loading: Loading) -> Runtime:
+    """The artifact in its own library: in processes of its own where it would hold up this one."""
+    if not (opener.holds_gil and loading.native_processes):
+        return opener.open(artifact)
+    remote: Runtime = plugins.load("runtimes", "remote").start(
+        artifact, name, loading.native_processes
+    )
+    return remote
 
 
 def _scan(path: Path, name: str | None) -> Sequence[ModelSpec]:

@@ -13,6 +13,7 @@ from inferd.artifact import Artifact
 from inferd.errors import RunFailed
 from inferd.signature import Signature
 from inferd.tensors import Array, datatype_of
+from inferd.verdict import Verdict
 
 
 class Runtime(ABC):
@@ -32,8 +33,14 @@ class Runtime(ABC):
     streams: ClassVar[bool] = False
     """Whether an answer comes in parts, through ``stream`` and not ``run``."""
 
+    compilable: ClassVar[bool] = False
+    """Whether what ``open`` loads is ``fitted``, so that it may be compiled to run elsewhere."""
+
     signature: Signature
     """Set by ``open``; never changes."""
+
+    verdict: Verdict | None = None
+    """How the model was compiled, or why it was not; None where nothing is to be said of that."""
 
     @classmethod
     @abstractmethod

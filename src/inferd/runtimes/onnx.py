@@ -9,13 +9,11 @@ import numpy as np
 from inferd import plugins
 from inferd.artifact import Artifact
 from inferd.errors import BadArtifact, InferdError
+from inferd.metadata import EXAMPLE, FEATURES, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import BY_ONNX, Array
-
-EXAMPLE, FEATURES = "inferd.example", "inferd.features"
-"""Custom metadata that an exporter may write: a JSON list of one row's features, and one of the
-columns' names."""
+from inferd.verdict import decode
 
 
 class OnnxRuntime(Runtime):
@@ -36,6 +34,7 @@ class OnnxRuntime(Runtime):
         self.signature = Signature(inputs, plain, _batch_axis((*inputs, *plain)))
         if self._maps:
             self.signature = self._with_maps()
+        self.verdict = decode(self._properties().get(VERDICT, ""))
 
     @classmethod
     def recognises(cls, artifact: Artifact) -> bool:
@@ -79,10 +78,14 @@ class OnnxRuntime(Runtime):
     def feature_names(self) -> tuple[str, ...]:
         return tuple(map(str, self._metadata(FEATURES)))
 
+    def _properties(self) -> dict[str, str]:
+        properties: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return properties
+
     def _metadata(self, key: str) -> list[Any]:
         """A list from the model's own metadata; a damaged one is as good as none."""
         try:
-            value = json.loads(self._session.get_modelmeta().custom_metadata_map.get(key, "[]"))
+            value = json.loads(self._properties().get(key, "[]"))
         except ValueError:
             return []
         return value if isinstance(value, list) else []

@@ -9,6 +9,7 @@ from inferd.calls import Handle
 from inferd.lanes.routing import all_routes
 from inferd.models.manager import Version
 from inferd.protocols.base import Dialect, variables
+from inferd.verdict import Verdict
 
 
 def banner(models: Sequence[Version], dialects: Sequence[Dialect], url: str, seconds: float) -> str:
@@ -38,16 +39,31 @@ def curl_line(models: Sequence[Version], dialects: Sequence[Dialect], url: str) 
 
 
 def _table(models: Sequence[Version]) -> list[str]:
-    rows = [("model", "version", "runtime", "signature")]
-    rows += [(m.model, m.version, m.runtime_name, str(m.signature)) for m in models]
+    rows = [["model", "version", "runtime", "signature"]]
+    rows += [[m.model, m.version, m.runtime_name, str(m.signature)] for m in models]
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
-    return [
+    lines = [
         "  "
         + "  ".join(
             [*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]
         )
         for row in rows
     ]
+    return [*lines, *_verdicts(models)]
+
+
+def _verdicts(models: Sequence[Version]) -> list[str]:
+    """A line for each model that was compiled, or could not be."""
+    told = [(m.model, m.runtime.verdict) for m in models if m.runtime.verdict]
+    lines = [f"  {name}: {sentence(verdict)}" for name, verdict in told]
+    return ["", *lines] if lines else []
+
+
+def sentence(verdict: Verdict) -> str:
+    """What the verdict means for who asks the model."""
+    if verdict.kind == "native":
+        return f"answered by {verdict.library or 'its own library'}, not compiled: {verdict.reason}"
+    return f"compiled from {verdict.library} ({verdict.estimator}): {verdict}"
 
 
 def _pages(dialects: Sequence[Dialect]) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from inferd.lanes.http1 import Http1Connection
 from inferd.lanes.routing import Routes
 from inferd.lanes.service import Service, limits
 from inferd.log import logger
+from inferd.models.loader import Progress, quiet
 from inferd.models.manager import Manager
 from inferd.pipeline import Pipeline, cores
 from inferd.protocols.base import Dialect
@@ -42,9 +43,9 @@ class Worker:
         """The models."""
         return self.pipeline.manager
 
-    def prepare(self) -> None:
+    def prepare(self, progress: Progress = quiet) -> None:
         """Take the address, then load: a taken port is told before, not after, the models were
-        loaded.
+        loaded. *progress* is told what is being done.
 
         Raises ConfigError or LoadError, and then holds nothing.
         """
@@ -54,7 +55,7 @@ class Worker:
         )
         self.url = url_of(self._listener)
         try:
-            self.pipeline.load(self._paths, self._name)
+            self.pipeline.load(self._paths, self._name, progress)
         except BaseException:
             self._listener.close()
             self.pipeline.close()

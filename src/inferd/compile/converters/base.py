@@ -2,11 +2,12 @@
 
 A plug-in of this kind is one file or package in this folder (or a third party's entry point in
 ``inferd.converters``), called as the library's root module is: a model whose class lies in
-``sklearn.ensemble._forest`` is converted by ``sklearn``. Its ``plugin`` is an instance of Converter.
+``sklearn.ensemble._forest`` is converted by ``sklearn``. Its ``plugin`` is a Converter.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from inferd import plugins
 from inferd.compile import tree_ensemble
 from inferd.compile.forest import Forest
 from inferd.compile.graph import Graph, Value
+from inferd.signature import TensorSpec
 from inferd.tensors import Array
 
 
@@ -45,6 +47,18 @@ class Context:
         """Each tree ensemble written, by the name of its node's output, to be read back."""
         self.points: dict[int, list[Array]] = {}
         """Values worth probing in a column of the model's own input: thresholds, categories."""
+        self._own: dict[str, list[int]] = {}
+        """The tensors whose columns are the model's own, and which those are."""
+
+    def inputs(self, specs: Sequence[TensorSpec]) -> Frame:
+        """Declare the model's own inputs."""
+        parts, column = [], 0
+        for spec in specs:
+            part = self.graph.input(spec)
+            self._own[part.name] = list(range(column, column + part.width))
+            column += part.width
+            parts.append(part)
+        return Frame(tuple(parts))
 
     def emit(self, model: Any, frame: Frame, method: str) -> Value:
         """What *model*'s *method* (``predict``, ``transform``, ...) gives for *frame*.
@@ -66,9 +80,9 @@ class Context:
         if any(part.dtype == object for part in frame.parts):
             raise CannotConvert("strings where numbers are needed")
         parts = [self.graph.cast(part, dtype) for part in frame.parts]
-        if len(parts) == 1:
-            return parts[0]
-        name = self.graph.node("Concat", *parts, axis=1)
+        columns = [self._own.get(part.name, [UNKNOWN] * part.width) for part in frame.parts]
+        name = parts[0].name if len(parts) == 1 else self.graph.node("Concat", *parts, axis=1)
+        self._own[name] = list(chain.from_iterable(columns))
         return Value(name, frame.width, np.dtype(dtype))
 
     def select(self, frame: Frame, columns: Sequence[int]) -> Frame:
@@ -87,6 +101,8 @@ class Context:
             else:
                 picked = self.graph.node("Gather", part, np.array(inside, np.int64), axis=1)
                 parts.append(Value(picked, len(inside), part.dtype))
+                known = self._own.get(part.name, [UNKNOWN] * part.width)
+                self._own[picked] = [known[column] for column in inside]
         return Frame(tuple(parts))
 
     def labels(self, classes: Array, index: Value) -> Value:
@@ -113,7 +129,14 @@ class Context:
         """The sums of *forest*'s leaves: [N, targets], in the forest's own datatype."""
         node = tree_ensemble.write(self.graph, forest, self.graph.cast(matrix, forest.dtype))
         self.forests.append((node.name, forest))
+        columns = self._own.get(matrix.name, [])
+        for feature, values in forest.points().items():
+            if feature < len(columns) and columns[feature] != UNKNOWN:
+                self.points.setdefault(columns[feature], []).append(values)
         return node
+
+
+UNKNOWN = -1
 
 
 class Converter(ABC):
@@ -146,24 +169,25 @@ def check_converter(converter: Converter, model: Any, rows: Array, method: str) 
     For the tests of any converter, ours or yours. Returns the largest difference; 0 for labels.
     """
     ort = plugins.require("onnxruntime", "onnx")
-    from inferd.signature import TensorSpec
     from inferd.tensors import datatype_of
 
     context = Context()
     spec = TensorSpec("X", datatype_of(rows).name, (-1, rows.shape[1]))
-    made = converter.emit(context, model, Frame((context.graph.input(spec),)), method)
+    made = converter.emit(context, model, context.inputs([spec]), method)
     expected = np.asarray(getattr(model, method)(rows))
     assert made.width == (expected.shape[1] if expected.ndim == 2 else 0), (
         f"width {made.width}, expected {expected.shape}"
     )
-    out = TensorSpec("Y", datatype_of(np.empty(0, made.dtype)).name, (-1, made.width)[: expected.ndim])
+    out = TensorSpec(
+        "Y", datatype_of(np.empty(0, made.dtype)).name, (-1, made.width)[: expected.ndim]
+    )
     context.graph.output(out, made.name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(context.graph.finish().SerializeToString(), options)
     got = session.run(None, {"X": rows})[0]
     assert got.shape == expected.shape, f"shape {got.shape}, expected {expected.shape}"
-    if expected.dtype.kind in "OUSb" or method == "predict" and expected.dtype.kind in "iu":
+    if expected.dtype.kind in "OUSb" or (method == "predict" and expected.dtype.kind in "iu"):
         wrong = int((got.astype(expected.dtype) != expected).sum())
         assert not wrong, f"{wrong} of {expected.size} labels differ"
         return 0.0
