@@ -8,11 +8,23 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import chart, commands, contenders, load, machine, measure, models, report, results
+from bench import (
+    chart,
+    commands,
+    contenders,
+    load,
+    machine,
+    measure,
+    models,
+    report,
+    results,
+    starts,
+)
 from bench.contenders import Contender
 from bench.errors import BenchError
 from bench.models import Case
 from bench.results import Run, Table
+from bench.starts import Start
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".bench"
@@ -66,6 +78,8 @@ def bench(options: argparse.Namespace) -> None:
     load.require_wrk()
     chosen = contenders.choose(options.servers)
     cases = prepare(options.only)
+    begun = starts.measure(cases, options.rounds, say)
+    say(report.starts_text(begun))
     # Everything but the servers stays off the servers' core, this program included.
     os.sched_setaffinity(0, {options.load_cpu})
 
@@ -75,10 +89,10 @@ def bench(options: argparse.Namespace) -> None:
     if partial and not options.write:
         say("A partial run: docs/performance.md stays as it is (--write changes it).")
     else:
-        write(tables, plan, options.date)
+        write(tables, begun, plan, options.date)
 
 
-def write(tables: list[Table], plan: measure.Plan, day: str) -> None:
+def write(tables: list[Table], begun: list[Start], plan: measure.Plan, day: str) -> None:
     setting = report.Setting(
         date=day,
         facts=machine.facts(),
@@ -92,7 +106,7 @@ def write(tables: list[Table], plan: measure.Plan, day: str) -> None:
     )
     lines = commands.repeat(plan, tables[0].case, [row.contender for row in tables[0].rows])
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(report.markdown(tables, setting, lines))
+    PAGE.write_text(report.markdown(tables, begun, setting, lines))
     caption = f"{setting.facts['CPU']}, one core for the server, {day}"
     PICTURE.write_text(chart.svg(tables, caption))
     say(f"wrote {PAGE.relative_to(ROOT)} and {PICTURE.relative_to(ROOT)}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.results import Ratio, Row, Table
+from bench.starts import WAYS, Start
 
 HEADINGS = ("server", "requests/s", "ratio to ceiling", "p50 ms", "p99 ms", "CPU us", "RSS MiB")
 
@@ -69,7 +70,9 @@ def text(tables: Sequence[Table]) -> str:
     )
 
 
-def markdown(tables: Sequence[Table], setting: Setting, commands: Sequence[str]) -> str:
+def markdown(
+    tables: Sequence[Table], starts: Sequence[Start], setting: Setting, commands: Sequence[str]
+) -> str:
     """The page `docs/performance.md`."""
     parts = [
         INTRODUCTION.format(
@@ -79,6 +82,7 @@ def markdown(tables: Sequence[Table], setting: Setting, commands: Sequence[str])
         ),
         "## Figures",
         *(_section(table) for table in tables),
+        _starts(starts),
         _servers(tables),
         _machine(setting),
         "## To repeat them\n\n```sh\n" + "\n".join(commands) + "\n```",
@@ -101,6 +105,24 @@ def _summary(tables: Sequence[Table]) -> str:
 def _section(table: Table) -> str:
     head = f"### {table.case.model}, {_rows_in_words(table)}\n\n{table.case.title}.\n\n"
     return head + _table(list(HEADINGS), [_cells(row) for row in table.rows])
+
+
+def _starts(starts: Sequence[Start]) -> str:
+    lines = [[f"{s.model}: {s.title}", *(f"{each:.1f} s" for each in s.seconds)] for s in starts]
+    note = (
+        "From the command to the banner, when the server answers. A pickle is compiled, and its"
+        " compiled form proved against it, at the first start; later starts find it in the cache"
+        " and open neither the pickle nor scikit-learn."
+    )
+    return f"## What a start costs\n\n{note}\n\n{_table(['model', *WAYS], lines)}"
+
+
+def starts_text(starts: Sequence[Start]) -> str:
+    """The same for a terminal."""
+    lines = [f"{'start of':12}" + "".join(f"{way:>25}" for way in WAYS)]
+    for start in starts:
+        lines.append(f"{start.model:12}" + "".join(f"{each:>23.1f} s" for each in start.seconds))
+    return "\n".join(lines)
 
 
 def _servers(tables: Sequence[Table]) -> str:

@@ -1,17 +1,15 @@
-"""Trains the demo's model on the breast cancer data that scikit-learn ships, and writes it as ONNX.
+"""Trains the demo's model on the breast cancer data that scikit-learn ships, and pickles it.
 
 ``python scripts/demo_model.py PATH`` writes the file alone.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import numpy.typing as npt
-import onnx
-from skl2onnx import to_onnx
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
@@ -37,20 +35,9 @@ def train() -> Trained:
 
 
 def export(trained: Trained, path: Path) -> None:
-    """Write the model with probabilities as a plain tensor, feature names and one real row."""
-    graph = to_onnx(
-        trained.model, trained.held_out[:1], options={id(trained.model): {"zipmap": False}}
-    )
-    example = [float(str(value)) for value in trained.held_out[0]]
-    onnx.helper.set_model_props(
-        graph,
-        {
-            "inferd.example": json.dumps(example),
-            "inferd.features": json.dumps(trained.features),
-        },
-    )
+    """Write the model as most people do."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(graph.SerializeToString())
+    joblib.dump(trained.model, path)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,12 @@ class Artifact(msgspec.Struct, frozen=True):
     """A file or directory that a runtime can open."""
 
     path: Path
+    trusted: bool = False
+    """Whether the operator said that code in it may run."""
+    unchecked: bool = False
+    """Whether even calls that no model makes are let through: ``--trust-pickle``."""
+    types: tuple[str, ...] = ()
+    """The types that a skops file may hold beside the well-known ones: the operator's word."""
 
     @property
     def suffix(self) -> str:

@@ -18,7 +18,7 @@ InferdError
    - NotReady, QueueFull, DeadlineExceeded, Cancelled
  * RunFailed                   the model raised, or broke its own signature
  * LoadError                   an artifact cannot become a runtime
-   - ArtifactNotFound, UnknownFormat, BadArtifact, MissingPackage
+   - ArtifactNotFound, UnknownFormat, BadArtifact, Untrusted, MissingPackage
  * ConfigError                 a setting is wrong
    - AddressTaken
 
@@ -279,6 +279,10 @@ class UnknownFormat(LoadError):
 
 class BadArtifact(LoadError):
     """The file is damaged, or not what its name says."""
+
+
+class Untrusted(LoadError):
+    """The file can run code, and the operator has not said that it may."""
 
 
 class MissingPackage(LoadError):

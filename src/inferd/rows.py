@@ -5,10 +5,12 @@ Shared by the plain protocol and the Python interface, so that the same row give
 either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import chain
 from math import nan, prod
-from typing import Any
+from types import NoneType
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,67 +20,129 @@ from inferd.tensors import Array, Datatype, flat_array, flatten, shown_values
 
 FEATURES = "features"
 
+Place: TypeAlias = Callable[[int], str]
+"""Tells where the value at an index stands."""
+
 
 class RowReader:
     """Makes a model's inputs from rows. One a version.
 
     A row is the list of its features: the elements of the only input, or one value for each of
-    several inputs, in the signature's order; there it may also be an object by input name. ``None``
-    is a missing number: NaN.
+    several inputs, in the signature's order. Where the features have ``names``, it may also be a
+    record: an object of one value for each name, in any order. ``None`` is a missing number: NaN.
     """
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, feature_names: Sequence[str] = ()) -> None:
         self._signature = signature
-        self._names = signature.input_names
+        self.names = _record_names(signature, feature_names)
+        """The names of a record's values, in the order of a row; empty where none are known."""
         self._only = signature.inputs[0] if len(signature.inputs) == 1 else None
         self._inner = self._only.shape[1:] if self._only else ()
         self._free = any(d < 0 for d in self._inner)
         self._width = prod(self._inner) if not self._free else -1
-        self._one = (1, *self._inner)
-        self._values: frozenset[type] = frozenset()
-        """The values that a row of numbers may hold; empty where integers could be too large."""
-        if self._only is not None and float in self._only.type.values:
-            self._values, self._numpy = self._only.type.values, self._only.type.numpy
         self._any_rows = all(spec.shape and spec.shape[0] < 0 for spec in signature.inputs)
+        self._quick = -1
+        """The length of a row that may be read at once; -1 where none may."""
+        if self._only is not None and self._any_rows:
+            self._quick, self._one = self._width, (1, *self._inner)
+            self._name, self._numpy = self._only.name, self._only.type.numpy
+            self._values = _values_of(self._only.type)
 
     def one(self, row: list[Any]) -> dict[str, Array]:
         """The inputs of one row. Raises InvalidInput."""
-        if self._only is not None and len(row) == self._width and self._any_rows:
-            if self._values.issuperset(map(type, row)):  # quick, for what is common
-                try:
-                    return {self._only.name: np.array(row, self._numpy).reshape(self._one)}
-                except (OverflowError, RuntimeWarning):
-                    pass  # told, or done without a warning, below
-            return {self._only.name: _vector(self._only.type, row).reshape(self._one)}
+        if len(row) == self._quick and self._values.issuperset(map(type, row)):
+            try:  # quick, for what is common
+                return {self._name: np.array(row, self._numpy).reshape(self._one)}
+            except (OverflowError, RuntimeWarning):
+                pass  # told, or done without a warning, below
         return self.many([row])
 
+    def record(self, record: Mapping[str, Any]) -> dict[str, Array]:
+        """The inputs of one record. Raises InvalidInput."""
+        return self.one(self._listed(record, 0))
+
     def many(self, rows: Sequence[Any], first: int = 0) -> dict[str, Array]:
-        """The inputs of all *rows*, which errors count from *first*. Raises InvalidInput for the
-        first that is unfit."""
+        """The inputs of all *rows*, lists or records, which errors count from *first*. Raises
+        InvalidInput for the first that is unfit."""
+        if dict in set(map(type, rows)):
+            rows = [
+                self._listed(row, at) if type(row) is dict else row
+                for at, row in enumerate(rows, first)
+            ]
         inputs = (
             self._columns(rows, first)
             if self._only is None
             else {self._only.name: self._matrix(self._only, rows, first)}
         )
+        return self._checked(inputs)
+
+    def table(self, columns: Sequence[Array | list[Any]]) -> dict[str, Array]:
+        """The inputs of a table, from its columns in the order of a row. Raises InvalidInput.
+
+        An array stands for its numbers, true and false among them for 1 and 0; a list is held to
+        what a row's values are held to.
+        """
+        width = len(self._signature.inputs) if self._only is None else self._width
+        if len(columns) != width and not self._free:
+            raise WrongCount("columns", len(columns), width)
+        if self._only is None:
+            return self._checked(
+                {
+                    spec.name: _column(spec.type, each, spec.name).reshape(-1, *_ones(spec))
+                    for spec, each in zip(self._signature.inputs, columns, strict=True)
+                }
+            )
+        names = self.names or [str(at) for at in range(len(columns))]
+        typed = [_column(self._only.type, *each) for each in zip(columns, names, strict=True)]
+        inner = (len(typed),) if self._free else self._inner
+        return self._checked({self._only.name: np.stack(typed, axis=1).reshape(-1, *inner)})
+
+    def array(self, rows: Array) -> dict[str, Array]:
+        """The inputs of an array of rows. Raises InvalidInput.
+
+        It means what its values as lists do, and is true and false, 1 and 0.
+        """
+        typed = _converted(self._only.type, rows) if self._only is not None else None
+        if typed is None or rows.ndim < 2 or prod(rows.shape[1:]) != self._quick:
+            return self.many(rows.tolist())
+        return {self._name: typed.reshape(len(rows), *self._inner)}
+
+    def _checked(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """*inputs*, as a whole held against the signature."""
         for spec in self._signature.inputs if not self._any_rows else ():
             if not spec.admits(inputs[spec.name].shape):
                 raise WrongShape(spec.name, inputs[spec.name].shape, spec.shape)
         return inputs
+
+    def _listed(self, record: Mapping[str, Any], at: int) -> list[Any]:
+        """The values of *record*, which errors call row *at*, in order."""
+        if len(record) == len(self.names):
+            try:
+                return [record[name] for name in self.names]
+            except KeyError:
+                pass
+        if not self.names:
+            raise InvalidInput(
+                f"row {at} is an object, and the names of this model's features are not known",
+                expected="a list of features for each row",
+            )
+        raise misnamed(f"row {at} has not the model's names", list(record), self.names)
 
     def _matrix(self, spec: TensorSpec, rows: Sequence[Any], first: int) -> Array:
         """All *rows* as the only input."""
         if len(self._inner) > 1:
             rows = [flatten(row) if isinstance(row, list) else row for row in rows]
         width = self._width if not self._free else self._width_of(rows)
-        for at, row in enumerate(rows, first):
-            if not isinstance(row, list):
-                raise WrongValue(
-                    FEATURES, f"row {at} that is no list", "a list of features for each row"
-                )
-            if len(row) != width:
-                raise WrongCount(FEATURES, len(row), width, where=f"in row {at}")
+        _check_lists(rows, width, first, named=bool(self.names))
         inner = self._inner if not self._free else (width,)
-        return _vector(spec.type, list(chain.from_iterable(rows))).reshape(len(rows), *inner)
+
+        def place(at: int) -> str:
+            row, column = divmod(at, width)
+            named = len(self.names) == width
+            where = f"for {short(self.names[column])!r}" if named else f"at position {column}"
+            return f"{where} in row {first + row}"
+
+        return _vector(spec.type, list(chain.from_iterable(rows)), place).reshape(len(rows), *inner)
 
     def _width_of(self, rows: Sequence[Any]) -> int:
         """As many values as the first row has, where the signature leaves one dimension free."""
@@ -90,10 +154,13 @@ class RowReader:
 
     def _columns(self, rows: Sequence[Any], first: int) -> dict[str, Array]:
         """One value of each row for each input."""
-        lists = [_in_order(row, self._names, at) for at, row in enumerate(rows, first)]
+        _check_lists(rows, len(self._signature.inputs), first, named=True)
+        columns = zip(self._signature.inputs, zip(*rows, strict=True), strict=True)
         return {
-            spec.name: _vector(spec.type, list(column)).reshape(len(rows), *_ones(spec))
-            for spec, column in zip(self._signature.inputs, zip(*lists, strict=True), strict=True)
+            spec.name: _column(spec.type, list(values), spec.name, first).reshape(
+                len(rows), *_ones(spec)
+            )
+            for spec, values in columns
         }
 
 
@@ -115,17 +182,110 @@ def row_of(inputs: Mapping[str, Array]) -> list[Any]:
     """The first row of *inputs* as the list of its features: the inverse of ``RowReader.one``."""
     if len(inputs) == 1:
         (array,) = inputs.values()
-        return list(shown_values(array[:1].reshape(-1)))
-    return [shown_values(array.reshape(-1))[0] for array in inputs.values()]
+        values = list(shown_values(array[:1].reshape(-1)))
+    else:
+        values = [shown_values(array.reshape(-1))[0] for array in inputs.values()]
+    return [None if value != value else value for value in values]  # NaN alone
 
 
-def _vector(datatype: Datatype, values: list[Any]) -> Array:
+def misnamed(message: str, got: Sequence[Any], names: Sequence[str]) -> InvalidInput:
+    """The error of who gave the names *got* for *names*: what is unknown, what is missing, and what
+    was perhaps meant."""
+    known, given = set(names), set(got)
+    unknown = [str(name) for name in got if name not in known]
+    missing = [name for name in names if name not in given]
+    faults = [
+        f"{word} {_names(found)}"
+        for word, found in (("unknown", unknown), ("no", missing))
+        if found
+    ]
+    # Against a hundred at most: each takes some ten microseconds.
+    near = get_close_matches(short(unknown[0]), missing[:100], 1) if unknown else ()
+    cure = f"Did you mean {near[0]!r} by {short(unknown[0])!r}?" if near else ""
+    return InvalidInput(message, got=" and ".join(faults), expected=_names(names), cure=cure)
+
+
+def _names(names: Sequence[str]) -> str:
+    """The first of *names*."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(repr(short(name)) for name in names[:SHOWN_NAMES]) + more
+
+
+SHOWN_NAMES = 20  # names in one text
+
+
+def _record_names(signature: Signature, features: Sequence[str]) -> tuple[str, ...]:
+    """The inputs' names; for one input those of its columns, where there is one for each."""
+    if len(signature.inputs) != 1:
+        return signature.input_names
+    inner = signature.inputs[0].shape[1:]
+    names = tuple(features) or (signature.input_names if prod(inner) == 1 else ())
+    fit = len(inner) < 2 and prod(inner) in (-1, len(names)) and len(set(names)) == len(names)
+    return names if fit else ()
+
+
+def _values_of(datatype: Datatype) -> frozenset[type]:
+    """What a row may hold for *datatype*: numpy, too, makes NaN of None."""
+    return datatype.values | {NoneType} if float in datatype.values else datatype.values
+
+
+def _vector(datatype: Datatype, values: list[Any], place: Place) -> Array:
+    """*values* as an array. Raises WrongValue with the *place* of the first that does not fit."""
+    if not _values_of(datatype).issuperset(map(type, values)):
+        raise _misfit(datatype, values, place)
     try:
-        return flat_array(FEATURES, values, datatype)
-    except WrongValue:
-        if None not in values or float not in datatype.values:
-            raise
+        return np.array(values, datatype.numpy)
+    except (OverflowError, RuntimeWarning):  # it knows how to tell the one and to do the other
         return flat_array(FEATURES, [nan if v is None else v for v in values], datatype)
+
+
+def _misfit(datatype: Datatype, values: list[Any], place: Place) -> WrongValue:
+    """What the first value of a wrong kind is, where it stands, and what should; never the value
+    itself."""
+    allowed = _values_of(datatype)
+    at, value = next((i, v) for i, v in enumerate(values) if type(v) not in allowed)
+    kind = type(value)
+    missing = value is None or (kind is float and value != value)
+    got = "null (or NaN)" if missing else _KINDS.get(kind, f"a {kind.__name__}")
+    expected = _EXPECTED[datatype.numpy.kind]
+    if missing:
+        expected += ", which cannot be missing"
+    elif kind is bool:
+        expected += " (1 for true, 0 for false)" if datatype.numpy.kind in "iuf" else ""
+    return WrongValue(FEATURES, f"{got} {place(at)}", expected)
+
+
+_KINDS: dict[type, str] = {
+    str: "a string",
+    bool: "true or false",
+    float: "a fraction",
+    int: "an integer",
+    list: "a list",
+    dict: "an object",
+}
+_EXPECTED = {"b": "true or false", "i": "integers", "u": "integers", "f": "numbers", "O": "strings"}
+
+
+def _column(datatype: Datatype, values: Array | list[Any], name: str, first: int = 0) -> Array:
+    """One column of a table, called *name*, as a vector."""
+    typed = _converted(datatype, values) if isinstance(values, np.ndarray) else None
+    if typed is not None:
+        return typed
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    return _vector(datatype, listed, lambda at: f"for {short(name)!r} in row {first + at}")
+
+
+def _converted(datatype: Datatype, array: Array) -> Array | None:
+    """What the numbers of *array* become one by one, at once; None where that cannot be said of all
+    of them."""
+    kind, wanted = array.dtype.kind, datatype.numpy
+    if wanted.kind == "f" and kind in "biuf":
+        wide = array if kind == "f" else array.astype(np.float64)  # as a Python integer goes
+        with np.errstate(over="ignore"):
+            return wide.astype(wanted, order="C", copy=False)
+    if wanted.kind in "biu" and kind in "biu" and np.can_cast(array.dtype, wanted):
+        return array.astype(wanted, order="C", copy=False)
+    return None
 
 
 def _ones(spec: TensorSpec) -> tuple[int, ...]:
@@ -137,21 +297,11 @@ def _ones(spec: TensorSpec) -> tuple[int, ...]:
     return (1,) * (len(spec.shape) - 1)
 
 
-def _in_order(row: Any, names: Sequence[str], at: int) -> list[Any]:
-    """The values of *row* in the order of *names*."""
-    if isinstance(row, dict):
-        unknown = [name for name in row if name not in names]
-        missing = [name for name in names if name not in row]
-        if unknown or missing:
-            got = f"unknown {short(unknown[0])!r}" if unknown else f"no {missing[0]!r}"
-            raise WrongValue(
-                FEATURES, f"{got} in row {at}", "the names " + ", ".join(map(repr, names))
-            )
-        return [row[name] for name in names]
-    if not isinstance(row, list):
-        raise WrongValue(
-            FEATURES, f"row {at} that is no list", "a list, or an object by name, for each row"
-        )
-    if len(row) != len(names):
-        raise WrongCount(FEATURES, len(row), len(names), where=f"in row {at}")
-    return row
+def _check_lists(rows: Sequence[Any], width: int, first: int, *, named: bool) -> None:
+    """Raise for the first of *rows*, counted from *first*, that is no list of *width* values."""
+    for at, row in enumerate(rows, first):
+        if not isinstance(row, list):
+            expected = "a list, or an object by name," if named else "a list of features"
+            raise WrongValue(FEATURES, f"row {at} that is no list", f"{expected} for each row")
+        if len(row) != width:
+            raise WrongCount(FEATURES, len(row), width, where=f"in row {at}")

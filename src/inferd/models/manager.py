@@ -30,7 +30,8 @@ class Version:
         self.runtime, self.infer, self.example = runtime, infer, example
         self.runtime_name, self.signature = runtime.name, runtime.signature
         self.feature_names = runtime.feature_names()
-        self.checker, self.reader = Checker(runtime.signature), RowReader(runtime.signature)
+        self.checker = Checker(runtime.signature)
+        self.reader = RowReader(runtime.signature, self.feature_names)
         self.roles = roles(runtime.signature)
         self.role_outputs = self.roles.outputs
 

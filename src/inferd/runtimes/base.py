@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from inferd.artifact import Artifact
 from inferd.errors import RunFailed
+from inferd.estimators.fitted import Fitted
 from inferd.signature import Signature
 from inferd.tensors import Array, datatype_of
 from inferd.verdict import Verdict
@@ -36,8 +37,14 @@ class Runtime(ABC):
     compilable: ClassVar[bool] = False
     """Whether what ``open`` loads is ``fitted``, so that it may be compiled to run elsewhere."""
 
+    holds_gil: ClassVar[bool] = False
+    """Whether ``run`` keeps the interpreter lock: such a model is run in a process of its own."""
+
     signature: Signature
     """Set by ``open``; never changes."""
+
+    fitted: Fitted | None = None
+    """The model in scikit-learn's manner behind this runtime; None where it is no such model."""
 
     verdict: Verdict | None = None
     """How the model was compiled, or why it was not; None where nothing is to be said of that."""

@@ -1,8 +1,7 @@
-"""``{"features": [...]}`` to a request, and its answer to ``{"prediction": ..., "probability":
-[...]}``."""
+"""Rows or records to a request, and its answer to ``{"prediction": ..., "probability": [...]}``."""
 
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -14,19 +13,22 @@ from inferd.protocols.plain.document import document_predict
 from inferd.rows import predictions
 from inferd.tensors import Array, json_values
 from inferd.wire.json import decode, encode
-from inferd.wire.json_large import LARGE, cut, write_values
+from inferd.wire.json_large import LARGE, Cut, cut, write_values
+
+Features: TypeAlias = list[Any] | dict[str, Any]
+"""One row, one record, or a list of either."""
 
 
 class Document(msgspec.Struct):
-    """What a client sends: one row, or a list of rows."""
+    """What a client sends, unless it sends the features bare."""
 
-    features: list[Any]
+    features: Features | msgspec.UnsetType = msgspec.UNSET
 
 
 class CutDocument(msgspec.Struct):
-    """The same with its rows taken out."""
+    """The same with its long list taken out."""
 
-    features: list[Any] | int
+    features: Features | int | msgspec.UnsetType = msgspec.UNSET
 
 
 class PredictRequest(InferRequest, eq=False):
@@ -35,9 +37,12 @@ class PredictRequest(InferRequest, eq=False):
     one_row: bool = False
 
 
-_DOCUMENT, _CUT_DOCUMENT = msgspec.json.Decoder(Document), msgspec.json.Decoder(CutDocument)
+_DOCUMENT = msgspec.json.Decoder(Document | list[Any])
+_CUT_DOCUMENT = msgspec.json.Decoder(CutDocument | list[Any] | int)
+_RECORD = msgspec.json.Decoder(dict[str, Any])
 NO_PARAMETERS: dict[str, Any] = {}
 DEPTH = 2  # {"features": [
+BARE_DEPTH = 1  # [
 
 
 class Predict(Operation):
@@ -50,15 +55,12 @@ class Predict(Operation):
             refuse_encoded(message.headers)
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
-        features = decode(message.body, _DOCUMENT).features
-        handle = lookup(message.path.get("model"))
-        if not features:
-            raise InvalidInput("'features' is empty", expected="a row of values, or a list of rows")
-        if type(features[0]) is list or type(features[0]) is dict:
-            inputs = handle.reader.many(features)
-            return PredictRequest(handle, inputs, handle.role_outputs, len(features), NO_PARAMETERS)
-        inputs = handle.reader.one(features)
-        return PredictRequest(handle, inputs, handle.role_outputs, 1, NO_PARAMETERS, one_row=True)
+        document = decode(message.body, _DOCUMENT)
+        if type(document) is list:
+            features: Any = document
+        else:
+            features = document.features  # type: ignore[union-attr] - type() narrows, mypy does not
+        ...
 
     def encode(self, call: Call, response: Any) -> Payload:
         request = response.request
