@@ -1,7 +1,7 @@
 """A model in this process, without a server: what ``inferd.load`` returns."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from inferd.errors import ConfigError, InvalidInput
 from inferd.models import loader
 from inferd.models.example import example_inputs
-from inferd.rows import RowReader, predictions, row_of
+from inferd.rows import RowReader, misnamed, predictions, row_of
 from inferd.runtimes.base import Runtime
 from inferd.signature import Signature, roles
 from inferd.tensors import Array, json_values
@@ -79,7 +79,8 @@ class Model:
 
     def __init__(self, name: str, runtime: Runtime) -> None:
         self.name, self._runtime = name, runtime
-        self._reader, self._roles = RowReader(runtime.signature), roles(runtime.signature)
+        self._reader = RowReader(runtime.signature, runtime.feature_names())
+        self._roles = roles(runtime.signature)
 
     @property
     def signature(self) -> Signature:
@@ -92,17 +93,18 @@ class Model:
         return row_of(example_inputs(self.signature, self._runtime.example()))
 
     def predict(self, rows: Any) -> Predictions:
-        """Predict for *rows*: a list of rows, one bare row, a 2-D numpy array, or a pandas
-        DataFrame.
+        """Predict for *rows*: a list of rows or of records (objects by feature name), one bare row
+        or record, a numpy array, or a pandas DataFrame. All of them mean the same.
+
+        A DataFrame is read by its columns' names, in any order; columns that the model does not
+        know are ignored where all of its own are there. NaN, None and NA are missing numbers; true
+        and false in a DataFrame or an array are 1 and 0 to a model of numbers.
 
         Returns as many predictions as rows. Raises InvalidInput where a row does not fit the
         signature.
         """
-        names = (self._runtime.feature_names(), self.signature.input_names)
-        listed = _as_rows(rows, names)
-        if not listed:
-            raise InvalidInput("no rows", expected="at least one row of features")
-        outputs = self._runtime.run(self._reader.many(listed), self._roles.outputs)
+        inputs = read_rows(rows, self._reader)
+        outputs = self._runtime.run(inputs, self._roles.outputs)
         return Predictions(*predictions(outputs, self._roles))
 
     def close(self) -> None:
@@ -128,26 +130,88 @@ def load(path: str | os.PathLike[str], name: str | None = None) -> Model:
     return Model(specs[0].name, loader.open_runtime(specs[0]))
 
 
-def _as_rows(rows: Any, names: Sequence[Sequence[str]]) -> list[Any]:
-    """Lists of JSON values, from whatever holds a table.
+def read_rows(rows: Any, reader: RowReader) -> dict[str, Array]:
+    """A model's inputs, from whatever holds rows. Raises InvalidInput."""
+    names = getattr(rows, "columns", None)  # pandas' and polars', so that neither is needed
+    if names is None and isinstance(rows, np.ndarray):
+        names = rows.dtype.names
+    if names is not None:
+        columns = [_column(rows, at) for at in _picked(list(names), reader.names)]
+        inputs = reader.table(columns) if len(rows) else None
+    elif isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf":
+        inputs = reader.array(np.atleast_2d(rows)) if rows.size else None
+    else:
+        inputs = _listed(_plain(rows, reader.names), reader)
+    if inputs is None:
+        raise InvalidInput("no rows", expected="at least one row of features")
+    return inputs
 
-    A table whose columns are the model's, in another order, is read by their names.
-    """
-    if hasattr(rows, "columns"):  # pandas and polars: by what they offer, so that neither is needed
-        columns = list(rows.columns)
-        order = next(
-            (list(each) for each in names if sorted(each) == sorted(map(str, columns))), None
+
+def _listed(rows: Any, reader: RowReader) -> dict[str, Array] | None:
+    """The inputs of lists and records; None without any."""
+    if isinstance(rows, dict):
+        return reader.record(rows)
+    if not isinstance(rows, list):
+        raise InvalidInput("no rows", got=f"a {type(rows).__name__}", expected="a list of rows")
+    if not rows:
+        return None
+    return reader.many(rows) if isinstance(rows[0], list | dict) else reader.one(rows)
+
+
+def _picked(labels: Sequence[Any], names: Sequence[str]) -> Sequence[int]:
+    """Where a table of columns *labels* has the model's, in the model's order."""
+    places = {str(label): at for at, label in enumerate(labels)}
+    if len(places) < len(labels) and names:
+        raise InvalidInput("the table has several columns of one name")
+    known = [places[name] for name in names if name in places]
+    if len(known) == len(names) and names:
+        return known
+    nameless = _numbered(names) or not any(isinstance(label, str) for label in labels)
+    if not known and nameless:
+        return range(len(labels))
+    raise misnamed("the table lacks columns of the model", labels, names)
+
+
+def _numbered(names: Sequence[str]) -> bool:
+    """Whether *names* are those that a library gives where there are none: x0, x1, ..."""
+    stems = {name.removesuffix(str(at)) for at, name in enumerate(names)}
+    return len(stems) < 2 and (len(names) != 1 or names[0].endswith("0"))
+
+
+def _column(table: Any, at: int) -> Array | list[Any]:
+    """One column of *table*: numbers, true and false as they are, anything else as JSON values."""
+    if isinstance(table, np.ndarray):
+        column = table[table.dtype.names[at]]
+    else:
+        column = table.iloc[:, at] if hasattr(table, "iloc") else table[table.columns[at]]
+    array = np.asarray(column)
+    if array.dtype.kind in "biuf":
+        return array
+    # Not tolist(): it makes integers of dates.
+    values = [None if _is_missing(value) else _plain(value) for value in array]
+    if {bool} < set(map(type, values)):  # numbers or missing values among them
+        return [int(value) if isinstance(value, bool) else value for value in values]
+    return np.array(values) if set(map(type, values)) == {bool} else values
+
+
+def _plain(rows: Any, names: Sequence[str] = ()) -> Any:
+    """Rows, a row, or a value of one, as JSON values: without the types of numpy and pandas."""
+    if isinstance(rows, np.generic):
+        # A date stays one: its item may be an integer, which would pass for a number.
+        return rows if rows.dtype.kind in "mM" else rows.item()
+    if isinstance(rows, Mapping):
+        return {name: _plain(value) for name, value in rows.items()}
+    if hasattr(rows, "to_dict"):  # a row of a DataFrame
+        named = not set(names).isdisjoint(rows.index)
+        return (
+            {name: _plain(rows[name]) for name in rows.index} if named else list(map(_plain, rows))
         )
-        rows = (rows[order] if order else rows).to_numpy()
-    if isinstance(rows, np.ndarray):
-        rows = rows.tolist()
-    listed = [_plain(row) for row in rows]
-    bare = bool(listed) and not isinstance(listed[0], list | dict)
-    return [listed] if bare else listed
+    if isinstance(rows, Iterable) and not isinstance(rows, str | bytes):
+        return [_plain(row, names) for row in rows]
+    return None if _is_missing(rows) else rows
 
 
-def _plain(row: Any) -> Any:
-    """A row, or a value of one, without numpy's own types."""
-    if isinstance(row, np.ndarray | np.generic):
-        return row.tolist()
-    return [_plain(value) for value in row] if isinstance(row, list | tuple) else row
+def _is_missing(value: Any) -> bool:
+    """Whether *value* is None, NaN, or pandas' NA or NaT."""
+    unlike = value is None or type(value).__name__ in ("NAType", "NaTType")
+    return unlike or (isinstance(value, float) and value != value)

@@ -16,7 +16,7 @@ import numpy as np
 
 from inferd.errors import InvalidInput, WrongCount, WrongShape, WrongValue, short
 from inferd.signature import Roles, Signature, TensorSpec
-from inferd.tensors import Array, Datatype, flat_array, flatten, shown_values
+from inferd.tensors import TABLE, Array, Datatype, flat_array, flatten, shown_values
 
 FEATURES = "features"
 
@@ -46,7 +46,7 @@ class RowReader:
         if self._only is not None and self._any_rows:
             self._quick, self._one = self._width, (1, *self._inner)
             self._name, self._numpy = self._only.name, self._only.type.numpy
-            self._values = _values_of(self._only.type)
+            self._values = _VALUES[self._only.datatype]
 
     def one(self, row: list[Any]) -> dict[str, Array]:
         """The inputs of one row. Raises InvalidInput."""
@@ -64,11 +64,6 @@ class RowReader:
     def many(self, rows: Sequence[Any], first: int = 0) -> dict[str, Array]:
         """The inputs of all *rows*, lists or records, which errors count from *first*. Raises
         InvalidInput for the first that is unfit."""
-        if dict in set(map(type, rows)):
-            rows = [
-                self._listed(row, at) if type(row) is dict else row
-                for at, row in enumerate(rows, first)
-            ]
         inputs = (
             self._columns(rows, first)
             if self._only is None
@@ -114,6 +109,25 @@ class RowReader:
                 raise WrongShape(spec.name, inputs[spec.name].shape, spec.shape)
         return inputs
 
+    def _lists(self, rows: Sequence[Any], width: int, first: int) -> Sequence[Any]:
+        """*rows* as lists of *width* values. Raises for the first, counted from *first*, that
+        cannot be one."""
+        for at, row in enumerate(rows, first):
+            if not isinstance(row, list):
+                if isinstance(row, dict):
+                    return self._lists(self._without_records(rows, first), width, first)
+                expected = "a list, or an object by name," if self.names else "a list of features"
+                raise WrongValue(FEATURES, f"row {at} that is no list", f"{expected} for each row")
+            if len(row) != width:
+                raise WrongCount(FEATURES, len(row), width, where=f"in row {at}")
+        return rows
+
+    def _without_records(self, rows: Sequence[Any], first: int) -> list[Any]:
+        return [
+            self._listed(row, at) if isinstance(row, dict) else row
+            for at, row in enumerate(rows, first)
+        ]
+
     def _listed(self, record: Mapping[str, Any], at: int) -> list[Any]:
         """The values of *record*, which errors call row *at*, in order."""
         if len(record) == len(self.names):
@@ -126,14 +140,14 @@ class RowReader:
                 f"row {at} is an object, and the names of this model's features are not known",
                 expected="a list of features for each row",
             )
-        raise misnamed(f"row {at} has not the model's names", list(record), self.names)
+        raise misnamed(f"row {at} does not have the model's names", list(record), self.names)
 
     def _matrix(self, spec: TensorSpec, rows: Sequence[Any], first: int) -> Array:
         """All *rows* as the only input."""
         if len(self._inner) > 1:
             rows = [flatten(row) if isinstance(row, list) else row for row in rows]
         width = self._width if not self._free else self._width_of(rows)
-        _check_lists(rows, width, first, named=bool(self.names))
+        rows = self._lists(rows, width, first)
         inner = self._inner if not self._free else (width,)
 
         def place(at: int) -> str:
@@ -150,11 +164,13 @@ class RowReader:
             raise InvalidInput(
                 "a row of features cannot be told into a tensor with several free dimensions"
             )
+        if isinstance(rows[0], dict):
+            return len(self.names)
         return len(rows[0]) if isinstance(rows[0], list) else 0
 
     def _columns(self, rows: Sequence[Any], first: int) -> dict[str, Array]:
         """One value of each row for each input."""
-        _check_lists(rows, len(self._signature.inputs), first, named=True)
+        rows = self._lists(rows, len(self._signature.inputs), first)
         columns = zip(self._signature.inputs, zip(*rows, strict=True), strict=True)
         return {
             spec.name: _column(spec.type, list(values), spec.name, first).reshape(
@@ -224,14 +240,15 @@ def _record_names(signature: Signature, features: Sequence[str]) -> tuple[str, .
     return names if fit else ()
 
 
-def _values_of(datatype: Datatype) -> frozenset[type]:
-    """What a row may hold for *datatype*: numpy, too, makes NaN of None."""
-    return datatype.values | {NoneType} if float in datatype.values else datatype.values
+_VALUES = {
+    row.name: row.values | {NoneType} if float in row.values else row.values for row in TABLE
+}
+"""What a row may hold for a datatype: numpy, too, makes NaN of None."""
 
 
 def _vector(datatype: Datatype, values: list[Any], place: Place) -> Array:
     """*values* as an array. Raises WrongValue with the *place* of the first that does not fit."""
-    if not _values_of(datatype).issuperset(map(type, values)):
+    if not _VALUES[datatype.name].issuperset(map(type, values)):
         raise _misfit(datatype, values, place)
     try:
         return np.array(values, datatype.numpy)
@@ -242,7 +259,7 @@ def _vector(datatype: Datatype, values: list[Any], place: Place) -> Array:
 def _misfit(datatype: Datatype, values: list[Any], place: Place) -> WrongValue:
     """What the first value of a wrong kind is, where it stands, and what should; never the value
     itself."""
-    allowed = _values_of(datatype)
+    allowed = _VALUES[datatype.name]
     at, value = next((i, v) for i, v in enumerate(values) if type(v) not in allowed)
     kind = type(value)
     missing = value is None or (kind is float and value != value)
@@ -295,13 +312,3 @@ def _ones(spec: TensorSpec) -> tuple[int, ...]:
             f"a row of features has no place for input {spec.name!r}", expected=str(spec)
         )
     return (1,) * (len(spec.shape) - 1)
-
-
-def _check_lists(rows: Sequence[Any], width: int, first: int, *, named: bool) -> None:
-    """Raise for the first of *rows*, counted from *first*, that is no list of *width* values."""
-    for at, row in enumerate(rows, first):
-        if not isinstance(row, list):
-            expected = "a list, or an object by name," if named else "a list of features"
-            raise WrongValue(FEATURES, f"row {at} that is no list", f"{expected} for each row")
-        if len(row) != width:
-            raise WrongCount(FEATURES, len(row), width, where=f"in row {at}")

@@ -1,4 +1,5 @@
-"""Rows as a model takes them: an array [rows, width] for each input; cut, joined and asked."""
+"""Rows as a model takes them: an array [rows, width] or [rows] for each input; cut, joined and
+asked."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from inferd.signature import Signature
+from inferd.signature import Signature, TensorSpec
 from inferd.tensors import Array
 
 Inputs: TypeAlias = Mapping[str, Array]
@@ -42,32 +43,43 @@ def join(parts: Sequence[Inputs]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def distinct(rows: Inputs) -> dict[str, Array]:
+    """Each row once."""
+    seen = {row: at for at, row in enumerate(zip(*map(_keys, rows.values()), strict=True))}
+    return take(rows, np.array(sorted(seen.values()), np.int64))
+
+
 def places(signature: Signature) -> list[tuple[str, int]]:
     """Where each column of the model's table lies: its input, and its place in that."""
-    return [(spec.name, at) for spec in signature.inputs for at in range(max(spec.shape[1], 1))]
+    return [(spec.name, at) for spec in signature.inputs for at in range(_width(spec))]
+
+
+def cells(rows: Inputs, place: tuple[str, int]) -> Array:
+    """One column of *rows*: a view, which writes through."""
+    name, at = place
+    return rows[name][:, at] if rows[name].ndim == 2 else rows[name]
 
 
 def assemble(signature: Signature, columns: Sequence[Array]) -> dict[str, Array]:
     """A row for each element of the *columns*, in the model's order and datatypes."""
-    made, start = {}, 0
-    for spec in signature.inputs:
-        width = max(spec.shape[1], 1)
-        table = np.empty((len(columns[0]), width), spec.type.numpy)
-        with np.errstate(over="ignore"):
-            for at in range(width):
-                table[:, at] = columns[start + at]
-        made[spec.name] = table
-        start += width
+    made = empty(signature, len(columns[0]))
+    with np.errstate(over="ignore"):
+        for place, values in zip(places(signature), columns, strict=True):
+            cells(made, place)[:] = values
     return made
 
 
-def with_column(rows: Inputs, place: tuple[str, int], values: Array) -> dict[str, Array]:
-    """*rows* with other *values* in one column."""
-    name, at = place
-    changed = rows[name].copy()
-    with np.errstate(over="ignore"):
-        changed[:, at] = values
-    return {**rows, name: changed}
+def empty(signature: Signature, number: int) -> dict[str, Array]:
+    """*number* rows of nothing in particular."""
+    return {
+        spec.name: np.empty((number, _width(spec))[: len(spec.shape)], spec.type.numpy)
+        for spec in signature.inputs
+    }
+
+
+def _width(spec: TensorSpec) -> int:
+    """The columns of an input; one where it does not tell."""
+    return max(spec.shape[1], 1) if len(spec.shape) > 1 else 1
 
 
 def unequal(ours: Array, theirs: Array) -> Array:
@@ -113,3 +125,9 @@ def answered(
     return np.concatenate(kept), {
         name: np.concatenate([each[name] for each in made]) for name in outputs
     }
+
+
+def _keys(array: Array) -> list[object]:
+    if array.dtype == object:
+        return [tuple(row) for row in array.reshape(len(array), -1).tolist()]
+    return [row.tobytes() for row in array]

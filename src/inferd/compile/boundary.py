@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inferd.compile.batches import Inputs, count, join, take, unequal
+from inferd.compile.batches import Inputs, count, distinct, join, take, unequal
 from inferd.tensors import Array
 
 CLOSE = 20
@@ -63,7 +63,7 @@ def boundary(
             kept += [here, there]
             going = _open(here, there)
             here, there, start = take(here, going), take(there, going), start[going]
-    return _distinct(join([*kept, here, there]))
+    return distinct(join([*kept, here, there]))
 
 
 def _differ(ours: Array, theirs: Array) -> Array:
@@ -81,7 +81,10 @@ def _middle(here: Array, there: Array) -> Array:
 
 
 def _either(which: Array, these: Inputs, those: Inputs) -> dict[str, Array]:
-    return {name: np.where(which[:, None], these[name], those[name]) for name in these}
+    return {
+        name: np.where(which.reshape(-1, *[1] * (array.ndim - 1)), array, those[name])
+        for name, array in these.items()
+    }
 
 
 def _open(here: Inputs, there: Inputs) -> Array:
@@ -90,17 +93,6 @@ def _open(here: Inputs, there: Inputs) -> Array:
     for name, ours in here.items():
         if ours.dtype != object:
             middle = _middle(ours, there[name])
-            found |= ((middle != ours) & (middle != there[name])).any(axis=1)
+            between = (middle != ours) & (middle != there[name])
+            found |= between.reshape(len(ours), -1).any(axis=1)
     return found
-
-
-def _distinct(rows: Inputs) -> dict[str, Array]:
-    """Each row once."""
-    seen = {row: at for at, row in enumerate(zip(*map(_keys, rows.values()), strict=True))}
-    return take(rows, np.array(sorted(seen.values()), np.int64))
-
-
-def _keys(array: Array) -> list[object]:
-    if array.dtype == object:
-        return [tuple(row) for row in array.tolist()]
-    return [row.tobytes() for row in array]

@@ -31,7 +31,7 @@ class Conversion(NamedTuple):
 def own(fitted: Fitted) -> Conversion:
     """By the converters in ``converters/``. Raises CannotConvert."""
     context = Context()
-    frame = context.inputs(fitted.signature.inputs)
+    frame = context.inputs(fitted.signature.inputs, fitted.positions)
     for spec in fitted.signature.outputs:
         made = context.emit(fitted.model, frame, fitted.methods[spec.name])
         context.graph.output(spec, _as(context, made, spec))
@@ -106,8 +106,9 @@ def _fitted_to(fitted: Fitted, made: Any) -> Any:
         _rename(made.graph, f"inferd_{spec.name}", spec.name, {o.name for o in outputs})
         named = ["rows" if d < 0 else d for d in spec.shape]
         made.graph.output.append(onnx.helper.make_tensor_value_info(spec.name, number, named))
-    del made.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    made.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "rows"
+    rows = made.graph.input[0].type.tensor_type.shape.dim[0]
+    rows.ClearField("dim_value")
+    rows.dim_param = "rows"
     return made
 
 

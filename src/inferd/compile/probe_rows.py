@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from inferd.compile.batches import Inputs, assemble, join, places, take, with_column
+from inferd.compile.batches import Inputs, assemble, cells, join, places, take
 from inferd.compile.ranges import Range, evenly
 from inferd.signature import Signature
 from inferd.tensors import Array
@@ -102,28 +102,33 @@ class Source:
         changed = {name: array.copy() for name, array in base.items()}
         with np.errstate(over="ignore"):
             for row, (column, value) in enumerate(pairs):
-                name, at = self.places[column]
-                changed[name][row, at] = value
+                cells(changed, self.places[column])[row] = value
         return changed
 
     def sprinkled(
         self, number: int, values: Sequence[object], columns: Sequence[int]
     ) -> dict[str, Array]:
-        """Usual rows with *values* in some of *columns*: one, a few, half, and all of them."""
+        """Usual rows with *values* in some of *columns*: in one, a few, half, and all of them."""
         made = self.usual(number)
         if not (len(values) and len(columns)):
             return take(made, slice(0, 0))
         share = self.rng.choice([0.2, 0.5, 1.0], number)
         alone = np.arange(number) % 2 == 0
-        only = np.array(columns)[np.arange(number) // 2 % len(columns)]
-        for column in columns:
-            hit = np.where(alone, only == column, self.rng.random(number) < share)
-            picked = np.empty(number, object)
-            picked[:] = [values[at] for at in self.rng.integers(0, len(values), number)]
-            name, at = self.places[column]
-            now = made[name][:, at]
-            made = with_column(made, (name, at), np.where(hit, picked, now.astype(object)))
+        only = np.asarray(columns)[np.arange(number) // 2 % len(columns)]
+        pool = np.empty(len(values), object)
+        pool[:] = values
+        with np.errstate(over="ignore"):
+            for column in columns:
+                hit = np.where(alone, only == column, self.rng.random(number) < share)
+                picked = pool[self.rng.integers(0, len(pool), int(hit.sum()))]
+                cells(made, self.places[column])[hit] = picked
         return made
+
+    def is_numbered(self, column: int) -> bool:
+        """Whether a column holds numbers of categories, to all appearances."""
+        points = self.ranges[column].points
+        whole = len(points) > 1 and bool((points == np.floor(points)).all())
+        return bool(self.named[column]) or (whole and not self.texts[column])
 
     def strange_numbers(self, column: int) -> list[float]:
         """Numbers that are no category of a column of categories: beside, between and beyond."""

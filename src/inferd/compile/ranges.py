@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inferd.estimators.columns import kinds
 from inferd.tensors import Array
 
 CENTERS = ("mean_", "center_", "location_", "statistics_", "xbar_", "_x_mean")
@@ -46,11 +47,19 @@ class Range(NamedTuple):
     """Strings that it knows."""
 
 
-def ranges(model: Any, points: Mapping[int, Array], rows: Sequence[Array]) -> list[Range]:
+def ranges(
+    model: Any, points: Mapping[int, Array], rows: Sequence[Array], positions: Sequence[int]
+) -> list[Range]:
     """Where the values of each column lie, by the fitted *model*, the *points* at which it is known
-    to compare them, and the columns of some *rows* of data, which may be empty."""
-    notes = [Note() for _ in rows]
-    _Walk().visit(model, notes)
+    to compare them, and the columns of some *rows* of data, which may be empty.
+
+    *positions*: where the columns stand among all that the model was fitted on.
+    """
+    width = max([*positions, (_columns(model) or 1) - 1]) + 1
+    table = [Note() for _ in range(width)]
+    _Walk().visit(model, table)
+    _named(model, table)
+    notes = [table[at] for at in positions]
     for column, values in enumerate(rows):
         if values.dtype == object:
             notes[column].texts += [str(each) for each in dict.fromkeys(values.tolist())]
@@ -103,6 +112,19 @@ class Note:
             center = float(np.median(points))
             return center, _width(points, center)
         return self.guess or (0.0, 1.0)
+
+
+def _named(model: Any, notes: list[Note]) -> None:
+    """The categories that a model of any library reads its columns by."""
+    for note, kind in zip(notes, kinds(model, len(notes)), strict=True):
+        known = [*(kind.categories or ()), *([] if kind.example is None else [kind.example])]
+        note.texts += [v for v in known if isinstance(v, str)]
+        if kind.categories is not None:
+            note.categories.append(np.array([v for v in known if _is_number(v)], float))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating)
 
 
 def _width(points: Array, center: float) -> float:

@@ -50,15 +50,26 @@ class Context:
         self._own: dict[str, list[int]] = {}
         """The tensors whose columns are the model's own, and which those are."""
 
-    def inputs(self, specs: Sequence[TensorSpec]) -> Frame:
-        """Declare the model's own inputs."""
+    def inputs(self, specs: Sequence[TensorSpec], positions: Sequence[int] = ()) -> Frame:
+        """Declare the model's own inputs.
+
+        *positions* are where their columns stand in the table that the model was fitted on, if that
+        has more: what is not there cannot be used.
+        """
         parts, column = [], 0
         for spec in specs:
             part = self.graph.input(spec)
             self._own[part.name] = list(range(column, column + part.width))
             column += part.width
             parts.append(part)
-        return Frame(tuple(parts))
+        frame = Frame(tuple(parts))
+        if list(positions) in ([], list(range(frame.width))):
+            return frame
+        spread: list[Value] = []
+        for at, position in enumerate(positions):
+            holes = position - sum(part.width for part in spread)
+            spread += [HOLE] * holes + list(self.select(frame, [at]).parts)
+        return Frame(tuple(spread))
 
     def emit(self, model: Any, frame: Frame, method: str) -> Value:
         """What *model*'s *method* (``predict``, ``transform``, ...) gives for *frame*.
@@ -77,7 +88,7 @@ class Context:
 
     def matrix(self, frame: Frame, dtype: Any = np.float64) -> Value:
         """All columns of *frame* as one tensor [N, width] of numbers. CannotConvert for strings."""
-        if any(part.dtype == object for part in frame.parts):
+        if any(part.dtype.kind in "OV" for part in frame.parts):
             raise CannotConvert("strings where numbers are needed")
         parts = [self.graph.cast(part, dtype) for part in frame.parts]
         columns = [self._own.get(part.name, [UNKNOWN] * part.width) for part in frame.parts]
@@ -137,6 +148,8 @@ class Context:
 
 
 UNKNOWN = -1
+HOLE = Value("", 1, np.dtype(np.void))
+"""A column that the model was fitted with and never reads: no tensor."""
 
 
 class Converter(ABC):

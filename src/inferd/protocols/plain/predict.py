@@ -1,5 +1,7 @@
 """Rows or records to a request, and its answer to ``{"prediction": ..., "probability": [...]}``."""
 
+import re
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -10,10 +12,10 @@ from inferd.calls import Call, Handle, InferRequest, Lookup
 from inferd.errors import InvalidInput, MalformedRequest
 from inferd.protocols.base import Documentation, Message, Operation, Payload, refuse_encoded
 from inferd.protocols.plain.document import document_predict
-from inferd.rows import predictions
+from inferd.rows import FEATURES, predictions
 from inferd.tensors import Array, json_values
 from inferd.wire.json import decode, encode
-from inferd.wire.json_large import LARGE, Cut, cut, write_values
+from inferd.wire.json_large import LARGE, cut, write_values
 
 Features: TypeAlias = list[Any] | dict[str, Any]
 """One row, one record, or a list of either."""
@@ -43,6 +45,8 @@ _RECORD = msgspec.json.Decoder(dict[str, Any])
 NO_PARAMETERS: dict[str, Any] = {}
 DEPTH = 2  # {"features": [
 BARE_DEPTH = 1  # [
+_BARE = re.compile(rb"[ \t\r\n]*\[")
+ROWS = (list, dict)  # what a list of rows holds
 
 
 class Predict(Operation):
@@ -56,11 +60,13 @@ class Predict(Operation):
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
         document = decode(message.body, _DOCUMENT)
-        if type(document) is list:
-            features: Any = document
-        else:
-            features = document.features  # type: ignore[union-attr] - type() narrows, mypy does not
-        ...
+        features = document.features if isinstance(document, Document) else document
+        handle = lookup(message.path.get("model"))
+        if type(features) is list and features and type(features[0]) not in ROWS:
+            inputs = handle.reader.one(features)  # the commonest, at once
+            outputs = handle.role_outputs
+            return PredictRequest(handle, inputs, outputs, 1, NO_PARAMETERS, one_row=True)
+        return _request(handle, features, message.body)
 
     def encode(self, call: Call, response: Any) -> Payload:
         request = response.request
@@ -78,22 +84,49 @@ class Predict(Operation):
         return document_predict(handle) if handle else None
 
 
+def _request(handle: Handle, features: Features | msgspec.UnsetType, body: bytes) -> PredictRequest:
+    """What *features* ask for; where there are none, *body* as a whole is a record."""
+    if isinstance(features, msgspec.UnsetType):
+        if not handle.reader.names:
+            raise MalformedRequest(f"the body has no {FEATURES!r}", expected='{"features": [...]}')
+        features = decode(body, _RECORD)
+    if isinstance(features, dict):
+        return _one(handle, handle.reader.record(features))
+    if not features:
+        raise InvalidInput(
+            f"{FEATURES!r} is empty", expected="a row of values, or a list of rows or records"
+        )
+    if type(features[0]) not in ROWS:
+        return _one(handle, handle.reader.one(features))
+    inputs = handle.reader.many(features)
+    return PredictRequest(handle, inputs, handle.role_outputs, len(features), NO_PARAMETERS)
+
+
+def _one(handle: Handle, inputs: dict[str, Array]) -> PredictRequest:
+    return PredictRequest(handle, inputs, handle.role_outputs, 1, NO_PARAMETERS, one_row=True)
+
+
 def _decode_large(message: Message, lookup: Lookup) -> PredictRequest:
     """As ``decode``, some thousand rows at a time."""
-    document = cut(message.body, DEPTH)
-    features = decode(document.skeleton, _CUT_DOCUMENT).features
+    parted = cut(message.body, BARE_DEPTH if _BARE.match(message.body) else DEPTH)
+    document = decode(parted.skeleton, _CUT_DOCUMENT)
+    features = document.features if isinstance(document, CutDocument) else document
     handle = lookup(message.path.get("model"))
-    if len(document.arrays) != 1 or features != 0:
+    if not parted.arrays and not isinstance(features, int):
+        return _request(handle, features, message.body)
+    if len(parted.arrays) != 1 or features != 0:
         raise MalformedRequest(
-            "a large body must be one long list of rows", expected='{"features": [[...], ...]}'
+            "a large body must be one long list of rows",
+            expected='{"features": [[...], ...]} or the list alone',
         )
-    pieces = iter(document.arrays[0])
+    return _read_long(handle, iter(parted.arrays[0]))
+
+
+def _read_long(handle: Handle, pieces: Iterator[list[Any]]) -> PredictRequest:
+    """One long list, which comes in *pieces*: one row, or many."""
     first = next(pieces)
-    if first and not isinstance(first[0], list | dict):
-        row = [*first, *chain.from_iterable(pieces)]
-        return PredictRequest(
-            handle, handle.reader.one(row), handle.role_outputs, 1, NO_PARAMETERS, one_row=True
-        )
+    if not first or type(first[0]) not in ROWS:
+        return _request(handle, [*first, *chain.from_iterable(pieces)], b"")
     parts, rows = [], 0
     for piece in chain([first], pieces):
         parts.append(handle.reader.many(piece, rows))

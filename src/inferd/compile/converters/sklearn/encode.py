@@ -95,11 +95,10 @@ def _ordinal(context: Context, model: Any, frame: Frame, method: str) -> Value:
 def _numbers(model: Any, at: int, dtype: Any) -> tuple[Array, Any]:
     """The number of each category of feature *at*, and an unknown one's."""
     numbers = _grouped(model, at).astype(dtype)
-    if at in model._missing_indices:
-        missing = model._missing_indices[at]
-        # Missing values are never grouped.
-        numbers[missing] = missing
-        numbers[numbers == missing] = model.encoded_missing_value
+    missing = model._missing_indices.get(at)
+    if missing is not None:
+        # The last category; it is never grouped, and not among those that may be.
+        numbers = np.append(numbers[:missing], np.asarray(model.encoded_missing_value, dtype))
     held = np.float64 if dtype.kind == "f" else np.int64
     if model.handle_unknown == "error":
         return numbers.astype(held), None

@@ -1,0 +1,223 @@
+"""runtimes/remote and server/host: another process answers as this one would, errors and all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from inferd import plugins
+from inferd.artifact import Artifact
+from inferd.errors import (
+    BadArtifact,
+    InvalidInput,
+    LoadError,
+    MissingPackage,
+    RunFailed,
+    UnknownFormat,
+)
+from inferd.runtimes.base import check_runtime
+from inferd.runtimes.remote import THREADS, RemoteRuntime, environment, pause
+from inferd.wire.messages import ModelError
+from tests.unit import odd_runtime
+from tests.unit.odd_runtime import ANSWER, LARGE, ODD, PRINT, RAISE, REFUSE, rows
+
+ROWS = np.array([[9, 0, 0, 1], [0, 0, 7, 1], [0, 5, 0, 1]], np.float32)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., RemoteRuntime]]:
+    """Starts remote runtimes, and closes them."""
+    started: list[RemoteRuntime] = []
+
+    def make(path: Path, runtime: str = "onnx", processes: int = 1) -> RemoteRuntime:
+        started.append(RemoteRuntime.start(Artifact(path), runtime, processes))
+        return started[-1]
+
+    yield make
+    for each in started:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def odd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the runtime "odd" is installed."""
+    folder = tmp_path_factory.mktemp("odd")
+    odd_runtime.install(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def odd(odd_folder: Path) -> Iterator[RemoteRuntime]:
+    """A model that does as its input says; no test here makes it die."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(odd_folder)
+        runtime = RemoteRuntime.start(Artifact(odd_folder / "model.odd"), "odd", 1)
+    yield runtime
+    runtime.close()
+
+
+@pytest.mark.parametrize("name", ["iris", "words", "columns", "simple", "text", "scalar"])
+def test_the_answers_are_the_runtimes_own(
+    models: Path, start: Callable[..., RemoteRuntime], name: str
+) -> None:
+    """Numbers and strings, of one input or many, are to the bit what this process computes."""
+    artifact = Artifact(models / f"{name}.onnx")
+    local, remote = plugins.load("runtimes", "onnx").open(artifact), start(artifact.path)
+    assert remote.signature == local.signature
+    assert (remote.name, remote.example(), remote.feature_names()) == (
+        "onnx",
+        local.example(),
+        local.feature_names(),
+    )
+    inputs = {
+        spec.name: np.full([3 if d < 0 else d for d in spec.shape], "1", spec.type.numpy)
+        for spec in local.signature.inputs
+    }
+    names = local.signature.output_names
+    here, there = local.run(inputs, names), remote.run(inputs, names)
+    assert list(here) == list(there)
+    for name, array in here.items():
+        assert (array.dtype, array.shape) == (there[name].dtype, there[name].shape)
+        assert array.tolist() == there[name].tolist()
+
+
+def test_it_keeps_the_contract_of_runtimes(odd_folder: Path, odd: RemoteRuntime) -> None:
+    """The check of any runtime passes, and closing leaves no process behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(odd_folder)
+        runtime = RemoteRuntime.start(Artifact(odd_folder / "model.odd"), "odd", 1)
+    pid = int(runtime.run(rows(ANSWER), ["pid"])["pid"][0])
+    check_runtime(runtime, {"X": np.full((5, 2), 100.0)}, 5)
+    assert not psutil.pid_exists(pid)
+
+
+def test_it_is_never_chosen_for_a_file() -> None:
+    """The loader alone starts it, beside the runtime of the format."""
+    runtime = plugins.load("runtimes", "remote")
+    assert runtime is RemoteRuntime
+    assert not runtime.recognises(Artifact(Path("model.onnx")))
+    with pytest.raises(UnknownFormat):
+        runtime.open(Artifact(Path("model.onnx")))
+
+
+def test_what_the_model_says_of_itself_comes_over(odd: RemoteRuntime) -> None:
+    """Name, example (numpy's numbers as plain ones) and columns are the opened runtime's."""
+    assert odd.name == "odd"
+    assert odd.example() == {"X": [[0.0, 1.5]]}
+    assert odd.feature_names() == ("order", "value")
+    assert odd.signature == odd_runtime.Odd.signature
+
+
+def test_it_runs_in_another_process(odd: RemoteRuntime) -> None:
+    """And always in the same one, while that lives."""
+    pids = {int(odd.run(rows(ANSWER), ["pid"])["pid"][0]) for _ in range(3)}
+    assert len(pids) == 1
+    assert pids != {os.getpid()}
+
+
+def test_only_what_is_asked_for_comes_back(odd: RemoteRuntime) -> None:
+    """Outputs come in the order of the question, and belong to who asked."""
+    outputs = odd.run(rows(ANSWER, 4.0), ["pid", "Y"])
+    assert list(outputs) == ["pid", "Y"]
+    assert outputs["Y"].tolist() == [[0.0, 8.0]]
+    outputs["Y"][:] = 0
+
+
+def test_large_tensors_go_over(odd: RemoteRuntime) -> None:
+    """Megabytes go there and come back, and so does a large answer to a small question."""
+    many = np.random.default_rng(0).random((200_000, 2)) + 100
+    assert np.array_equal(odd.run({"X": many}, ["Y"])["Y"], many * 2)
+    assert odd.run(rows(LARGE), ["Y"])["Y"].shape == (200_000, 2)
+
+
+def test_an_exception_of_the_model_is_for_the_log(odd: RemoteRuntime) -> None:
+    """It is none of ours, and tells where the model raised; the process goes on."""
+    with pytest.raises(ModelError, match=r"in _raise(?s:.)*ValueError: a secret of the model"):
+        odd.run(rows(RAISE), ["Y"])
+    assert odd.run(rows(ANSWER), ["Y"])
+
+
+def test_an_error_of_ours_is_for_the_caller(odd: RemoteRuntime) -> None:
+    """What the runtime refuses is refused in its words."""
+    with pytest.raises(InvalidInput, match="got nothing, expected something"):
+        odd.run(rows(REFUSE), ["Y"])
+    assert odd.run(rows(ANSWER), ["Y"])
+
+
+def test_an_output_of_no_protocol_is_the_models_fault(odd: RemoteRuntime) -> None:
+    """It is told as such, and the process goes on."""
+    with pytest.raises(RunFailed, match="no protocol can carry tensor 'Y'"):
+        odd.run(rows(ODD), ["Y"])
+    with pytest.raises(RunFailed, match="no protocol can carry tensor 'X'"):
+        odd.run({"X": np.zeros(1, np.complex64)}, ["Y"])
+    assert odd.run(rows(ANSWER), ["Y"])
+
+
+def test_what_a_model_prints_disturbs_nobody(
+    odd: RemoteRuntime, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its words go to standard error of where it was started, and none of them to the server."""
+    odd.run(rows(PRINT), ["Y"])
+    assert odd.run(rows(ANSWER), ["Y"])
+    assert "said" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("order", "kind", "text"),
+    [
+        ("damaged", BadArtifact, "cut off: got half of it, expected all. Copy it again."),
+        ("lacking", MissingPackage, "the package 'odd' is not installed. Install it."),
+        ("raise", BadArtifact, "cannot be loaded: ValueError: a secret of the model"),
+        ("kill", LoadError, "was killed by SIGKILL. Is there enough memory?"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_a_load_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, kind: type[LoadError], text: str
+) -> None:
+    """With the class and the words of the runtime, and no process left."""
+    path = odd_runtime.install(tmp_path)
+    path.write_text(order)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(psutil.Process().children())
+    with pytest.raises(LoadError) as raised:
+        RemoteRuntime.start(Artifact(path), "odd", 2)
+    assert type(raised.value) is kind
+    assert str(raised.value).endswith(text)
+    assert set(psutil.Process().children()) <= before
+
+
+def test_an_unknown_runtime_is_a_load_error(models: Path) -> None:
+    """The process that knows no runtime of the name says so."""
+    with pytest.raises(BadArtifact, match="no plug-in in runtimes: got 'none such'"):
+        RemoteRuntime.start(Artifact(models / "iris.onnx"), "none such", 1)
+
+
+def test_each_process_computes_in_one_thread_unless_told_otherwise() -> None:
+    """The operator's word stands; ours is only for what was left open."""
+    made = environment({"OMP_NUM_THREADS": "3", "HOME": "/h"}, ["/a", "", "/b"])
+    assert made["HOME"] == "/h"
+    assert [made[name] for name in THREADS] == ["3", "1", "1"]
+    assert made["PYTHONPATH"].split(os.pathsep) == ["/a", os.getcwd(), "/b"]
+
+
+def test_processes_that_keep_ending_are_started_less_often() -> None:
+    """The first is replaced at once; the pauses double, up to a limit."""
+    pauses = [pause(ended) for ended in range(1, 12)]
+    assert pauses[:4] == [0.0, 0.1, 0.2, 0.4]
+    assert pauses == sorted(pauses)
+    assert pause(10**9) == pauses[-1] == 10.0
+
+
+def test_the_program_imports_only_what_it_needs() -> None:
+    """No lanes, no engine, no web framework, and no library of models."""
+    code = "import sys, inferd.server.host; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded = set(done.stdout.split())
+    unwanted = {"asyncio", "fastapi", "httptools", "inferd.engine", "inferd.lanes", "inferd.models"}
+    assert "inferd.wire.channel" in loaded
+    assert loaded & {*unwanted, "sklearn", "pandas", "onnxruntime"} == set()
