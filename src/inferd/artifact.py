@@ -26,3 +26,8 @@ class Artifact(msgspec.Struct, frozen=True):
         """The file's SHA-256, in hexadecimal. Reads all of it."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def head(self, length: int) -> bytes:
+        """The file's first *length* bytes, or all where it has fewer."""
+        with self.path.open("rb") as file:
+            return file.read(length)

@@ -16,6 +16,7 @@ from inferd.runtimes.base import Runtime
 from inferd.signature import Signature, roles
 from inferd.tensors import Array, json_values
 
+PLAIN = frozenset({str, bool, int, float})  # values that are JSON's as they are
 SHOWN = 20  # rows of a table that is printed; the ends of a longer one are
 
 
@@ -207,7 +208,7 @@ def _plain(rows: Any, names: Sequence[str] = ()) -> Any:
             {name: _plain(rows[name]) for name in rows.index} if named else list(map(_plain, rows))
         )
     if isinstance(rows, Iterable) and not isinstance(rows, str | bytes):
-        return [_plain(row, names) for row in rows]
+        return [row if type(row) in PLAIN else _plain(row, names) for row in rows]
     return None if _is_missing(rows) else rows
 
 

@@ -263,7 +263,7 @@ def _misfit(datatype: Datatype, values: list[Any], place: Place) -> WrongValue:
     at, value = next((i, v) for i, v in enumerate(values) if type(v) not in allowed)
     kind = type(value)
     missing = value is None or (kind is float and value != value)
-    got = "null (or NaN)" if missing else _KINDS.get(kind, f"a {kind.__name__}")
+    got = "NaN" if missing and value is not None else _KINDS.get(kind, f"a {kind.__name__}")
     expected = _EXPECTED[datatype.numpy.kind]
     if missing:
         expected += ", which cannot be missing"
@@ -279,6 +279,7 @@ _KINDS: dict[type, str] = {
     int: "an integer",
     list: "a list",
     dict: "an object",
+    NoneType: "null",
 }
 _EXPECTED = {"b": "true or false", "i": "integers", "u": "integers", "f": "numbers", "O": "strings"}
 

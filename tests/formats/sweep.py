@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from inferd.compile import compiler
 from inferd.compile.batches import assemble

@@ -12,7 +12,8 @@ def thresholds(model: Any) -> dict[int, Array]:
     """By column; empty where the model compares none, or not the columns as they are given."""
     found: dict[int, list[float]] = {}
     for column, value in _found(model):
-        found.setdefault(column, []).append(value)
+        if np.isfinite(value):  # a split on missing values alone has none
+            found.setdefault(column, []).append(value)
     return {column: np.unique(values) for column, values in found.items()}
 
 
@@ -59,5 +60,5 @@ def _frame(booster: Any, feature: str, threshold: str) -> Iterator[tuple[int, fl
             number = float(value)
         except (TypeError, ValueError):
             continue  # a set of categories, or a leaf
-        if column >= 0 and np.isfinite(number):
+        if column >= 0:
             yield column, number

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -17,12 +17,14 @@ from inferd.signature import Signature, TensorSpec
 from inferd.tensors import Array
 
 ANSWER, RAISE, REFUSE, ABORT, LEAVE, HANG, ODD, LARGE, PRINT = map(float, range(9))
+HANGS = "hangs"  # a file that appears beside the artifact
 
 
 class Odd(Runtime):
     """``Y`` is twice ``X``, ``pid`` the process that said so; the first value says what to do."""
 
     name = "odd"
+    folder: ClassVar[Path]
     signature = Signature(
         (TensorSpec("X", "FP64", (-1, 2)),),
         (TensorSpec("Y", "FP64", (-1, 2)), TensorSpec("pid", "INT64", (-1,))),
@@ -35,6 +37,7 @@ class Odd(Runtime):
 
     @classmethod
     def open(cls, artifact: Artifact) -> "Odd":
+        cls.folder = artifact.path.parent
         order = artifact.path.read_text()
         if order:
             OPENINGS[order]()
@@ -89,7 +92,12 @@ def _refuse() -> NoReturn:
 
 
 def _hang() -> None:
+    (Odd.folder / HANGS).touch()
     threading.Event().wait()
+
+
+def _print() -> None:
+    os.write(1, b"said by the model")
 
 
 def _damaged() -> NoReturn:
@@ -112,7 +120,7 @@ ORDERS: dict[float, Callable[[], dict[str, Array] | None]] = {
     HANG: _hang,
     ODD: lambda: {"Y": np.zeros((1, 2), np.complex64)},
     LARGE: lambda: {"Y": np.zeros((200_000, 2)), "pid": np.zeros(200_000, np.int64)},
-    PRINT: lambda: os.write(1, b"said by the model") and None,
+    PRINT: _print,
 }
 OPENINGS: dict[str, Callable[[], None]] = {
     "damaged": _damaged,

@@ -1,6 +1,8 @@
 """runtimes/remote and server/host: another process answers as this one would, errors and all."""
 
+import importlib
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -165,6 +167,42 @@ def test_what_a_model_prints_disturbs_nobody(
     odd.run(rows(PRINT), ["Y"])
     assert odd.run(rows(ANSWER), ["Y"])
     assert "said" not in capfd.readouterr().out
+
+
+OWN_CLASS = '''
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+class Own(ClassifierMixin, BaseEstimator):
+    """Answers by the sign of the second column, but for a first column of 7."""
+    def fit(self, X, y):
+        self.n_features_in_, self.classes_ = 2, y[:2]
+        return self
+
+    def predict(self, X):
+        if X[0, 0] == 7:
+            raise ValueError("unlucky")
+        return self.classes_[(X[:, 1] > 0).astype(int)]
+'''
+
+
+@pytest.mark.formats
+def test_a_pickle_of_the_users_own_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this process can import, the model's own can, too, and its errors tell where."""
+    (tmp_path / "own_module.py").write_text(OWN_CLASS)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("own_module").Own()
+    path = tmp_path / "own.pkl"
+    path.write_bytes(pickle.dumps(own.fit(np.zeros((2, 2)), np.array(["no", "yes"]))))
+    artifact = Artifact(path, trusted=True)
+    runtime = RemoteRuntime.start(artifact, "sklearn", 1)
+    try:
+        answer = runtime.run({"X": np.array([[1.0, -1.0], [1.0, 1.0]])}, ["label"])
+        assert answer["label"].tolist() == ["no", "yes"]
+        with pytest.raises(ModelError, match=r"own_module\.py(?s:.)*ValueError: unlucky"):
+            runtime.run({"X": np.array([[7.0, 1.0]])}, ["label"])
+    finally:
+        runtime.close()
+        sys.modules.pop("own_module")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ asked."""
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import prod
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -90,6 +91,11 @@ def unequal(ours: Array, theirs: Array) -> Array:
     return different
 
 
+def flat(array: Array) -> Array:
+    """[rows, k], whatever follows the rows; also of no rows."""
+    return array.reshape(len(array), prod(array.shape[1:]))
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without warnings: probes are meant to overflow, and to be divided by zero."""
@@ -129,5 +135,5 @@ def answered(
 
 def _keys(array: Array) -> list[object]:
     if array.dtype == object:
-        return [tuple(row) for row in array.reshape(len(array), -1).tolist()]
+        return [tuple(row) for row in flat(array).tolist()]
     return [row.tobytes() for row in array]

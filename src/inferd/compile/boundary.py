@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inferd.compile.batches import Inputs, count, distinct, join, take, unequal
+from inferd.compile.batches import Inputs, count, distinct, flat, join, take, unequal
 from inferd.tensors import Array
 
 CLOSE = 20
@@ -28,9 +28,8 @@ class Steps(NamedTuple):
 
     @property
     def limit(self) -> int:
-        """The most halvings: 53 reach the neighbour of a number as large as the way is long, and 80
-        that of one 2 ** -27 as large."""
-        return 80 if self.adjacent else self.most
+        """The most halvings in all: 64 more tell any float64 from all others."""
+        return self.most + 64 if self.adjacent else self.most
 
 
 USUAL = Steps()
@@ -56,7 +55,8 @@ def boundary(
     for step in range(steps.limit):
         if not (len(start) and steps.in_time()):
             break
-        middle = {name: _middle(here[name], there[name]) for name in here}
+        halve = _middle if step < steps.most else _between
+        middle = {name: halve(here[name], there[name]) for name in here}
         beyond = _differ(start, key(middle))
         here, there = _either(beyond, here, middle), _either(beyond, middle, there)
         if step >= CLOSE:
@@ -67,7 +67,7 @@ def boundary(
 
 
 def _differ(ours: Array, theirs: Array) -> Array:
-    return np.asarray(unequal(ours, theirs).reshape(len(ours), -1).any(axis=1))
+    return np.asarray(flat(unequal(ours, theirs)).any(axis=1))
 
 
 def _middle(here: Array, there: Array) -> Array:
@@ -78,6 +78,22 @@ def _middle(here: Array, there: Array) -> Array:
     half = here.dtype.type(0.5)
     middle = np.clip(here * half + there * half, np.minimum(here, there), np.maximum(here, there))
     return np.asarray(np.where(here == there, here, middle), here.dtype)
+
+
+def _between(here: Array, there: Array) -> Array:
+    """The number with as many floats to the one end as to the other; near zero these lie close."""
+    if here.dtype == object:
+        return here
+    one, other = _ordinal(here), _ordinal(there)
+    middle = (one >> 1) + (other >> 1) + (one & other & 1)  # the sum itself may be too large
+    lowest = np.iinfo(middle.dtype).min
+    return np.asarray(np.where(middle < 0, lowest - middle, middle).view(here.dtype))
+
+
+def _ordinal(values: Array) -> Array:
+    """Floats as integers in the same order, neighbours next to each other; both zeros are 0."""
+    bits = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
+    return np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits)
 
 
 def _either(which: Array, these: Inputs, those: Inputs) -> dict[str, Array]:
@@ -92,7 +108,7 @@ def _open(here: Inputs, there: Inputs) -> Array:
     found = np.zeros(count(here), bool)
     for name, ours in here.items():
         if ours.dtype != object:
-            middle = _middle(ours, there[name])
+            middle = _between(ours, there[name])
             between = (middle != ours) & (middle != there[name])
-            found |= between.reshape(len(ours), -1).any(axis=1)
+            found |= flat(between).any(axis=1)
     return found

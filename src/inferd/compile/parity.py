@@ -12,6 +12,7 @@ from inferd.compile.batches import (
     Run,
     answered,
     count,
+    flat,
     join,
     quiet,
     take,
@@ -74,7 +75,7 @@ class _Tally:
             ours, theirs = native[spec.name], compiled[spec.name]
             _comparable(spec, ours, theirs)
             if is_label(spec):
-                different = unequal(ours, theirs).reshape(rows, -1).any(axis=1)
+                different = flat(unequal(ours, theirs)).any(axis=1)
                 wrong |= different
                 self.identical &= not different.any()
             else:

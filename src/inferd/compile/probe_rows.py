@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from inferd.compile.batches import Inputs, assemble, cells, join, places, take
+from inferd.compile.batches import Inputs, assemble, cells, count, join, places, take
 from inferd.compile.ranges import Range, evenly
 from inferd.signature import Signature
 from inferd.tensors import Array
@@ -123,6 +123,15 @@ class Source:
                 picked = pool[self.rng.integers(0, len(pool), int(hit.sum()))]
                 cells(made, self.places[column])[hit] = picked
         return made
+
+    def within(self, rows: Inputs, spreads: float) -> Array:
+        """Which rows are finite, and at most *spreads* from the center of each column."""
+        near = np.ones(count(rows), bool)
+        for column in np.flatnonzero(~self.texts).tolist():
+            center, spread = self.ranges[column][:2]
+            values = cells(rows, self.places[column]).astype(float)
+            near &= np.isfinite(values) & (np.abs(values - center) <= spreads * spread)
+        return near
 
     def is_numbered(self, column: int) -> bool:
         """Whether a column holds numbers of categories, to all appearances."""

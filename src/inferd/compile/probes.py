@@ -19,6 +19,7 @@ from inferd.compile.batches import (
     count,
     distinct,
     empty,
+    flat,
     join,
     places,
     take,
@@ -47,6 +48,8 @@ CELLS = 20_000_000
 """Values that all probes may have together."""
 NATIVE_NS = 2_500_000_000
 """What all calls of the model may take, about."""
+NEAR = 100
+"""Spreads from the center of each column, between which smooth models are searched for changes."""
 LEAST = 0.1
 """The share of the rows that a slow model is asked nonetheless."""
 TRIED = 64
@@ -207,9 +210,12 @@ class _Search:
 def _near_ties(search: _Search, number: int) -> dict[str, Array]:
     """Rows bred for the least difference between the two best classes."""
     source, rng = search.source, search.source.rng
-    pool, scores = search.ask(join([source.usual(number), source.grid(number)]), search.scores[:1])
-    if not (search.labels and search.scores and count(pool)):
+    pool = join([source.usual(number), source.grid(number)])
+    if not (search.labels and search.scores):
         return take(pool, slice(0, 0))
+    pool, scores = search.ask(pool, search.scores[:1])
+    if not count(pool):
+        return pool
     for _ in range(6):
         best = np.asarray(np.argsort(_margin(scores), kind="stable")[:number])
         pool, scores = take(pool, best), scores[best]
@@ -239,7 +245,8 @@ def _boundary(search: _Search, adjacent: bool) -> dict[str, Array]:
     if not calm:
         return none
     pool = join(calm)
-    pool = take(pool, _finite(pool))
+    # Far away, a change is met where large numbers cancel out, and rounding alone moves it.
+    pool = take(pool, search.source.within(pool, np.inf if adjacent else NEAR))
     pool = take(pool, evenly(count(pool), 4000) if count(pool) else slice(0, 0))
     sorts = [search.labels, search.scores if _stepwise(search, pool) else []]
     sorts = [names for names in sorts if names]
@@ -337,20 +344,12 @@ def _stepwise(search: _Search, pool: Inputs) -> bool:
     return len(before) == len(after) > 0 and bool(unequal(before, after).any(axis=1).mean() < 0.5)
 
 
-def _finite(rows: Inputs) -> Array:
-    finite = np.ones(count(rows), bool)
-    for array in rows.values():
-        if array.dtype != object:
-            finite &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return finite
-
-
 def _side_by_side(answers: Sequence[Array]) -> Array:
     """Outputs as one array [rows, k]."""
-    flat = [np.reshape(each, (len(each), -1)) for each in answers]
-    if len({each.dtype.kind for each in flat}) > 1:
-        flat = [each.astype(object) for each in flat]
-    return np.concatenate(flat, axis=1)
+    parts = [flat(each) for each in answers]
+    if len({each.dtype.kind for each in parts}) > 1:
+        parts = [each.astype(object) for each in parts]
+    return np.concatenate(parts, axis=1)
 
 
 def _columns(fitted: Model, sample: Inputs | None) -> list[Array]:

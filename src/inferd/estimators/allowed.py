@@ -57,16 +57,96 @@ def _refusal(name: str) -> Untrusted:
 
 
 MODULES = frozenset(
-    """
-    _aix_support _ctypes _frozen_importlib _frozen_importlib_external _imp _osx_support _pickle
-    _posixsubprocess _socket _thread _winapi asyncio atexit bdb builtin_eval cProfile cffi
-    cloudpickle code codeop commands concurrent ctypes dill distutils doctest ensurepip fileinput
-    ftplib gc glob http idlelib imaplib imp importlib inspect linecache marshal mmap msvcrt
-    multiprocessing nntplib nt ntpath os pdb pickle pip pkgutil pkg_resources platform popen2
-    poplib posix posixpath profile pty py_compile pydoc requests resource runpy setuptools shelve
-    shutil signal site smtplib socket socketserver sqlite3 ssl subprocess sys sysconfig tempfile
-    telnetlib test threading timeit trace urllib venv webbrowser winreg xmlrpc zipimport
-    """.split()
+    [
+        "_aix_support",
+        "_ctypes",
+        "_frozen_importlib",
+        "_frozen_importlib_external",
+        "_imp",
+        "_osx_support",
+        "_pickle",
+        "_posixsubprocess",
+        "_socket",
+        "_thread",
+        "_winapi",
+        "asyncio",
+        "atexit",
+        "bdb",
+        "builtin_eval",
+        "cProfile",
+        "cffi",
+        "cloudpickle",
+        "code",
+        "codeop",
+        "commands",
+        "concurrent",
+        "ctypes",
+        "dill",
+        "distutils",
+        "doctest",
+        "ensurepip",
+        "fileinput",
+        "ftplib",
+        "gc",
+        "glob",
+        "http",
+        "idlelib",
+        "imaplib",
+        "imp",
+        "importlib",
+        "inspect",
+        "linecache",
+        "marshal",
+        "mmap",
+        "msvcrt",
+        "multiprocessing",
+        "nntplib",
+        "nt",
+        "ntpath",
+        "os",
+        "pdb",
+        "pickle",
+        "pip",
+        "pkgutil",
+        "pkg_resources",
+        "platform",
+        "popen2",
+        "poplib",
+        "posix",
+        "posixpath",
+        "profile",
+        "pty",
+        "py_compile",
+        "pydoc",
+        "requests",
+        "resource",
+        "runpy",
+        "setuptools",
+        "shelve",
+        "shutil",
+        "signal",
+        "site",
+        "smtplib",
+        "socket",
+        "socketserver",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "sys",
+        "sysconfig",
+        "tempfile",
+        "telnetlib",
+        "test",
+        "threading",
+        "timeit",
+        "trace",
+        "urllib",
+        "venv",
+        "webbrowser",
+        "winreg",
+        "xmlrpc",
+        "zipimport",
+    ]
 )
 """Roots of modules of which a model needs nothing."""
 
@@ -85,13 +165,37 @@ NAMES = frozenset(
         *(
             f"{module}.{name}"
             for module in ("builtins", "__builtin__")
-            for name in (
-                "__build_class__ __import__ apply breakpoint compile delattr dir eval exec execfile"
-                " exit file globals help input locals memoryview open quit raw_input reload setattr"
-                " vars"
-            ).split()
+            for name in [
+                "__build_class__",
+                "__import__",
+                "apply",
+                "breakpoint",
+                "compile",
+                "delattr",
+                "dir",
+                "eval",
+                "exec",
+                "execfile",
+                "exit",
+                "file",
+                "globals",
+                "help",
+                "input",
+                "locals",
+                "memoryview",
+                "open",
+                "quit",
+                "raw_input",
+                "reload",
+                "setattr",
+                "vars",
+            ]
         ),
-        *(f"{module}.{name}" for module in ("io", "_io") for name in ("open", "open_code", "FileIO")),
+        *(
+            f"{module}.{name}"
+            for module in ("io", "_io")
+            for name in ("open", "open_code", "FileIO")
+        ),
         *(
             f"{module}.{name}"
             for module in ("operator", "_operator")

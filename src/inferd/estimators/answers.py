@@ -34,7 +34,9 @@ def role_of(model: Any) -> str:
         kind = model.__sklearn_tags__().estimator_type
     if kind in ("classifier", "outlier_detector", "clusterer", "regressor"):
         return str(kind)
-    return "classifier" if hasattr(model, "classes_") or _has(model, "predict_proba") else "regressor"
+    return (
+        "classifier" if hasattr(model, "classes_") or _has(model, "predict_proba") else "regressor"
+    )
 
 
 def shaped(value: Any, spec: TensorSpec) -> Array:

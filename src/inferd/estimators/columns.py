@@ -88,7 +88,7 @@ def _column_transformer(model: Any, width: int) -> list[Kind]:
     """Each column as the first transformer that learned something of it has it."""
     lists = []
     for name, transformer, chosen in model.transformers_:
-        columns = list(model._transformer_to_input_indices.get(name, ()))  # noqa: SLF001
+        columns = list(model._transformer_to_input_indices.get(name, ()))
         found = [UNUSED] * width
         if not (isinstance(transformer, str) and transformer == "drop"):
             inside = _transformed(transformer, chosen, len(columns))
@@ -220,7 +220,7 @@ def _is_function(step: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and value == value  # noqa: PLR0124 - NaN is not itself
+    return isinstance(value, int | float) and value == value
 
 
 VECTORIZERS = frozenset({"CountVectorizer", "HashingVectorizer", "TfidfVectorizer"})

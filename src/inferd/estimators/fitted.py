@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from inferd.errors import BadArtifact, UnknownFormat
 from inferd.estimators import answers, threads
 from inferd.estimators.columns import DOCUMENT, Kind, attribute, kinds, reads_documents
@@ -130,7 +128,7 @@ class Fitted:
         return answers.learn(self.model, lambda method: self._call(method, table))
 
 
-def _inputs(columns: Sequence[Column], documents: bool, number: str) -> tuple[TensorSpec, ...]:  # noqa: FBT001
+def _inputs(columns: Sequence[Column], documents: bool, number: str) -> tuple[TensorSpec, ...]:
     if documents:
         return (TensorSpec(DOCUMENT, "BYTES", (-1,)),)
     if all(column.datatype == number for column in columns):
@@ -138,9 +136,7 @@ def _inputs(columns: Sequence[Column], documents: bool, number: str) -> tuple[Te
     return tuple(TensorSpec(column.name, column.datatype, (-1, 1)) for column in columns)
 
 
-def _layout(
-    model: Any, documents: bool
-) -> tuple[list[str] | None, list[Kind], tuple[int, ...]]:
+def _layout(model: Any, documents: bool) -> tuple[list[str] | None, list[Kind], tuple[int, ...]]:
     """The names of the columns, if it has any, their kinds, and where they stand."""
     if documents:
         return [DOCUMENT], kinds(model, 1), (0,)

@@ -64,7 +64,10 @@ class Tables:
         columns = list(arrays[0].T) if self._matrix else [a.reshape(-1) for a in arrays]
         names = self._names or list(range(len(columns)))
         return pandas.DataFrame(
-            {name: self._column(at, c) for at, (name, c) in enumerate(zip(names, columns, strict=True))}
+            {
+                name: self._column(at, c)
+                for at, (name, c) in enumerate(zip(names, columns, strict=True))
+            }
         )
 
     def _column(self, at: int, values: Array) -> Any:

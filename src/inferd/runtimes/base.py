@@ -91,6 +91,25 @@ class Runtime(ABC):
         """Free what ``open`` took. Called once."""
 
 
+class FittedRuntime(Runtime):
+    """A runtime whose model is in scikit-learn's manner, and which answers by it."""
+
+    compilable = True
+    fitted: Fitted
+
+    def __init__(self, fitted: Fitted) -> None:
+        self.fitted, self.signature = fitted, fitted.signature
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:  # noqa: D102 - as Runtime's
+        return self.fitted.run(inputs, outputs)
+
+    def example(self) -> Mapping[str, Any]:  # noqa: D102 - as Runtime's
+        return self.fitted.example()
+
+    def feature_names(self) -> tuple[str, ...]:  # noqa: D102 - as Runtime's
+        return self.fitted.feature_names()
+
+
 def check_outputs(signature: Signature, outputs: Mapping[str, Array], rows: int) -> None:
     """Raise RunFailed unless *outputs* are what *signature* promises for *rows* rows."""
     specs = {spec.name: spec for spec in signature.outputs}

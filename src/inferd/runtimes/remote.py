@@ -31,6 +31,7 @@ from inferd.wire.messages import Failed, Open, Opened, Run, raised
 PROGRAM = "inferd.server.host"  # by name: a runtime imports no program
 PATIENCE = 5.0  # seconds that a request waits while no process of its model works
 GRACE = 1.0  # seconds that a process may take to end by itself
+LAST_WORDS = 0.5  # as GRACE, of one that failed: killed sooner, it could not tell how it ended
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds between processes that keep ending
 SETTLED = 30.0  # seconds after which a process that ends is no reason to pause
 
@@ -133,9 +134,13 @@ class Process:
         self._process.kill()
 
     def discard(self) -> None:
-        """Kill the process and close its line. For the thread that uses it."""
-        self._process.kill()
+        """Close the line of a process that failed, and make sure that it ends. For the thread that
+        uses it."""
         self._channel.close()
+        try:
+            self._process.wait(LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
     def close(self) -> None:
         """Close the line, on which nobody waits."""

@@ -9,31 +9,53 @@ from inferd.tensors import BY_NAME, json_schema
 
 
 def document_predict(handle: Handle) -> Documentation:
-    """The row that *handle*'s model takes, with the names of its features, and an example that
-    works."""
+    """The row that *handle*'s model takes, also as a record where its features have names, and
+    examples that work."""
     row = row_of(handle.example)
-    inputs = handle.signature.inputs
+    inputs, names = handle.signature.inputs, handle.reader.names
     kinds = (
-        [inputs[0].datatype] * len(row) if len(inputs) == 1 else [spec.datatype for spec in inputs]
+        [spec.datatype for spec in inputs] if len(inputs) > 1 else [inputs[0].datatype] * len(row)
     )
-    names = handle.feature_names if len(handle.feature_names) == len(row) else ()
-    titles = names or (tuple(spec.name for spec in inputs) if len(inputs) > 1 else ())
+    schemas = [json_schema(BY_NAME[kind]) for kind in kinds]
     values: dict[str, Any] = {"type": "array", "minItems": len(row), "maxItems": len(row)}
-    values["items"] = {"anyOf": _distinct([json_schema(BY_NAME[kind]) for kind in kinds])}
-    if titles:
-        values["description"] = "In this order: " + ", ".join(titles)
-    features = {
-        "anyOf": [
-            {"title": "one row", **values},
-            {"title": "many rows", "type": "array", "items": values},
-        ]
+    values["items"] = {"anyOf": _distinct(schemas)}
+    records: list[dict[str, Any]] = []
+    if len(names) == len(row):
+        values["description"] = "In this order: " + ", ".join(names)
+        columns = dict(zip(names, schemas, strict=True))
+        records = _records(columns, dict(zip(names, row, strict=True)))
+    forms = [
+        {"title": "one row", **values},
+        {"title": "many rows", "type": "array", "items": values},
+        *({"title": form["title"], "type": form["type"]} for form in records),
+    ]
+    wrapped = {
+        "title": "features",
+        "type": "object",
+        "properties": {"features": {"anyOf": forms}},
+        "required": ["features"],
     }
     return Documentation(
-        f"Predict with {handle.model}: one row of features, or a list of rows.",
+        f"Predict with {handle.model}: one row of features, or a list of rows"
+        + ("; a row may be a record by name." if records else "."),
         response=_response(handle),
-        request={"type": "object", "properties": {"features": features}, "required": ["features"]},
+        request={"anyOf": [wrapped, *records]} if records else wrapped,
         example={"features": row},
     )
+
+
+def _records(schemas: dict[str, Any], row: dict[str, Any]) -> list[dict[str, Any]]:
+    """One record, and a list of records."""
+    record = {
+        "type": "object",
+        "properties": schemas,
+        "required": list(schemas),
+        "additionalProperties": False,
+    }
+    return [
+        {"title": "one record", **record, "examples": [row]},
+        {"title": "many records", "type": "array", "items": record, "examples": [[row]]},
+    ]
 
 
 def _response(handle: Handle) -> dict[str, Any]:

@@ -111,7 +111,7 @@ INT64 = 7
 
 
 def remember(context: Context, part: Value, values: Array) -> None:
-    """Have *values* probed, where *part* is one column of the model's own input."""
+    """Have the numbers *values* probed, where *part* is one column of the model's own input."""
     columns = context._own.get(part.name, [])
     if len(columns) == 1 and columns[0] != UNKNOWN:
         context.points.setdefault(columns[0], []).append(np.asarray(values))
@@ -125,7 +125,8 @@ def coded(
     *unknown* for a row of none of the *categories*; where that is None, the run fails.
     """
     keys, reached = _keys(part, categories)
-    remember(context, part, keys)
+    if part.dtype != object:
+        remember(context, part, keys)
     kept = np.asarray(values)[reached]
     if unknown is not None:
         return _look_up(context, part, keys, kept, np.asarray([unknown], kept.dtype))

@@ -1,0 +1,203 @@
+"""What the converters of predictors share: weighted sums, and from scores to labels and chances."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from inferd.compile.converters.base import CannotConvert, Context, Frame
+from inferd.compile.converters.sklearn.tables import DOUBLE, doubles, require
+from inferd.compile.graph import Value
+from inferd.tensors import Array
+
+WHOLE = np.dtype(np.int64)
+TRUTH = np.dtype(bool)
+ACROSS = np.array([1], np.int64)
+"""The axis of a table's columns, for operators that take it as an input."""
+
+
+def plain(array: Any) -> Array:
+    """A fitted parameter as float64: exact, since scikit-learn holds it as that or as float32."""
+    return np.asarray(array.toarray() if hasattr(array, "toarray") else array, np.float64)
+
+
+def affine(context: Context, value: Value, weights: Any, bias: Any = None) -> Value:
+    """``value @ weights + bias``: [N, outputs]; *weights* are [inputs, outputs]."""
+    matrix = np.ascontiguousarray(plain(weights))
+    require(matrix.shape[0] == value.width, "weights for another number of columns")
+    name = context.graph.node("MatMul", value, matrix)
+    if bias is not None:
+        name = context.graph.node("Add", name, np.atleast_1d(plain(bias)))
+    return Value(name, matrix.shape[1], DOUBLE)
+
+
+def linear(context: Context, model: Any, frame: Frame) -> Value:
+    """``X @ coef_.T + intercept_``, in the shape that it has in scikit-learn."""
+    coef = plain(model.coef_)
+    scores = affine(context, doubles(context, frame), np.atleast_2d(coef).T, model.intercept_)
+    return context.flat(scores) if coef.ndim == 1 else scores
+
+
+def narrow(context: Context, scores: Value) -> Value:
+    """One score a row as [N]; several as they are."""
+    return context.flat(scores) if scores.width == 1 else scores
+
+
+def wide(context: Context, column: Value) -> Value:
+    """[N] as [N, 1]; a table as it is."""
+    if column.width:
+        return column
+    return column._replace(name=context.graph.node("Unsqueeze", column, ACROSS), width=1)
+
+
+def column(context: Context, table: Value, at: int) -> Value:
+    """One column of a table: [N]."""
+    return table._replace(name=context.graph.node("Gather", table, np.int64(at), axis=1), width=0)
+
+
+def stacked(context: Context, columns: Sequence[Value]) -> Value:
+    """[N] or tables side by side, in the datatype that numpy gives them together."""
+    kinds = {each.dtype for each in columns}
+    strings = np.dtype(object) in kinds
+    require(not strings or len(kinds) == 1, "strings and numbers in one table")
+    dtype = np.dtype(object) if strings else np.result_type(*kinds)
+    parts = [wide(context, c if strings else context.graph.cast(c, dtype)) for c in columns]
+    if len(parts) == 1:
+        return parts[0]
+    name = context.graph.node("Concat", *parts, axis=1)
+    return Value(name, sum(part.width for part in parts), dtype)
+
+
+def added(context: Context, values: Sequence[Value]) -> Value:
+    """The sum, first to last."""
+    total = values[0]
+    for each in values[1:]:
+        total = total._replace(name=context.graph.node("Add", total, each))
+    return total
+
+
+def scaled(context: Context, value: Value, operator: str, number: Any) -> Value:
+    """*value* and a number, or a number a column."""
+    return value._replace(name=context.graph.node(operator, value, plain(number)))
+
+
+def summed(context: Context, table: Value) -> Value:
+    """The sum of each row: [N, 1]."""
+    return table._replace(name=context.graph.node("ReduceSum", table, ACROSS, keepdims=1), width=1)
+
+
+def truth(context: Context, operator: str, scores: Value, bound: float) -> Value:
+    """Whether each score is greater, less, ... than *bound*: 0 or 1, as int64."""
+    name = context.graph.node(operator, scores, np.float64(bound))
+    return context.graph.cast(Value(name, scores.width, TRUTH), WHOLE)
+
+
+def decided(context: Context, classes: Any, scores: Value, bound: float = 0.0) -> Value:
+    """The label: of two classes by whether the only score is above *bound*, of several by the
+    largest score, the first of equal ones."""
+    if scores.width == 0:
+        require(len(classes) == 2, "one score for more or fewer than two classes")
+        return context.labels(classes, truth(context, "Greater", scores, bound))
+    require(len(classes) == scores.width, "a score for each class is missing")
+    return context.labels(classes, context.argmax(scores))
+
+
+def in_or_out(context: Context, decision: Value, operator: str, dtype: Any = WHOLE) -> Value:
+    """1 where the decision is above (or on) zero, -1 elsewhere."""
+    holds = context.graph.node(operator, decision, np.float64(0))
+    one, other = (np.asarray(each, dtype) for each in (1, -1))
+    return Value(context.graph.node("Where", holds, one, other), 0, np.dtype(dtype))
+
+
+def expit(context: Context, scores: Value) -> Value:
+    """The logistic function as scipy writes it, which keeps the digits of small chances."""
+    node = context.graph.node
+    power = node("Add", node("Exp", node("Neg", scores)), np.float64(1))
+    return scores._replace(name=node("Div", np.float64(1), power))
+
+
+def complemented(context: Context, chance: Value) -> Value:
+    """The chances of two classes, from that of the second: [N] to [N, 2]."""
+    first = chance._replace(name=context.graph.node("Sub", np.float64(1), chance))
+    return stacked(context, [first, chance])
+
+
+def softmax(context: Context, scores: Value) -> Value:
+    """``sklearn.utils.extmath.softmax``, step by step."""
+    node = context.graph.node
+    top = node("ReduceMax", scores, axes=[1], keepdims=1)
+    power = scores._replace(name=node("Exp", node("Sub", scores, top)))
+    return power._replace(name=node("Div", power, summed(context, power)))
+
+
+def shared_out(context: Context, chances: Value) -> Value:
+    """Each row over its sum; where that is zero, all classes alike."""
+    node, total = context.graph.node, summed(context, chances)
+    nothing = node("Equal", total, np.float64(0))
+    above = node("Where", nothing, np.float64(1), chances)
+    below = node("Where", nothing, np.float64(chances.width), total)
+    return chances._replace(name=node("Div", above, below))
+
+
+def log_sum_exp(context: Context, table: Value) -> Value:
+    """``sklearn.utils._array_api._logsumexp`` over columns, but for rounding: [N, 1]."""
+    node = context.graph.node
+    top = node("ReduceMax", table, axes=[1], keepdims=1)
+    is_infinite = node("IsInf", node("Cast", top, to=FLOAT))
+    shift = node("Where", is_infinite, np.float64(0), top)
+    power = table._replace(name=node("Exp", node("Sub", table, shift)))
+    total = node("Add", node("Log", summed(context, power)), shift)
+    return Value(total, 1, DOUBLE)
+
+
+FLOAT = 1
+"""onnx.TensorProto.FLOAT"""
+
+
+def rows(context: Context, frame: Frame) -> str:
+    """The number of rows: int64 [1]."""
+    return context.graph.node("Shape", frame.parts[0], start=0, end=1)
+
+
+def repeated(context: Context, frame: Frame, values: Any) -> Value:
+    """The same numbers for each row: [N, values]."""
+    row = np.asarray(values).reshape(1, -1)
+    shape = context.graph.node("Concat", rows(context, frame), np.array([row.size]), axis=0)
+    return Value(context.graph.node("Expand", row, shape), row.size, row.dtype)
+
+
+def inverse_link(context: Context, link: Any, raw: Value) -> Value:
+    """The inverse of a loss's link: sklearn._loss.link."""
+    match type(link).__name__:
+        case "IdentityLink":
+            return raw
+        case "LogLink":
+            return raw._replace(name=context.graph.node("Exp", raw))
+        case other:
+            raise CannotConvert(f"the link {other}")
+
+
+def squared_norms(context: Context, table: Value) -> Value:
+    """The sum of each row's squares: [N, 1]."""
+    return summed(context, table._replace(name=context.graph.node("Mul", table, table)))
+
+
+def squared_distances(context: Context, table: Value, points: Any) -> Value:
+    """Squared Euclidean distances to *points*, as scikit-learn expands them: [N, points]."""
+    node, centres = context.graph.node, plain(points)
+    # Doubling is exact, so that it may come before the product as well as after it.
+    product = affine(context, table, -2.0 * centres.T)
+    product = product._replace(name=node("Add", product, squared_norms(context, table)))
+    product = product._replace(name=node("Add", product, norms_of(centres)))
+    return product._replace(name=node("Max", product, np.float64(0)))
+
+
+def norms_of(centres: Array) -> Array:
+    """The squared norms of fitted points, as ``row_norms`` adds them up."""
+    squares: Array = np.einsum("ij,ij->i", centres, centres)
+    return squares
+
+
+def nearest(context: Context, distances: Value) -> Value:
+    """The number of the nearest point, the first of equally near ones: int64 [N]."""
+    return Value(context.graph.node("ArgMin", distances, axis=1, keepdims=0), 0, WHOLE)

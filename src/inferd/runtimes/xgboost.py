@@ -1,0 +1,42 @@
+"""XGBoost's own files, JSON and UBJSON, answered by XGBoost."""
+
+from inferd.artifact import Artifact
+from inferd.errors import BadArtifact
+from inferd.estimators.boosters import xgboost_booster
+from inferd.estimators.fitted import Fitted
+from inferd.estimators.origins import of_xgboost, warn_of
+from inferd.plugins import require
+from inferd.runtimes.base import FittedRuntime
+
+
+class XgboostRuntime(FittedRuntime):
+    """A classifier, ranker or regressor: as it was stored, or by its objective."""
+
+    name = "xgboost"
+
+    @classmethod
+    def recognises(cls, artifact: Artifact) -> bool:
+        if artifact.suffix == ".json":
+            return b'"learner"' in artifact.head(HEAD)
+        return artifact.suffix == ".ubj"
+
+    @classmethod
+    def open(cls, artifact: Artifact) -> "XgboostRuntime":
+        xgboost = require("xgboost", "xgboost")
+        require("sklearn", "xgboost")  # its classifiers and regressors are scikit-learn's
+        content = bytearray(artifact.path.read_bytes())
+        versions = of_xgboost(bytes(content))
+        try:
+            booster = xgboost.Booster(model_file=content)
+            model = xgboost_booster(booster)
+        except Exception as error:  # noqa: BLE001 - its own, and ValueError where a file is empty
+            raise BadArtifact(
+                f"XGBoost cannot load {artifact.path}: {str(error).strip().splitlines()[-1]}"
+            ) from None
+        warn_of(artifact.path.name, versions)
+        return cls(Fitted(model, "xgboost", versions))
+
+
+HEAD = 4096
+
+plugin = XgboostRuntime
