@@ -1,6 +1,6 @@
 # One verb, one script in scripts/; CI calls the same.
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo fuzz help test test-clusters test-faults test-formats test-slow wheel
+.PHONY: bench check clean demo fuzz help models test test-clusters test-faults test-formats test-slow wheel
 
 demo: ## Train a model, serve it, ask it with real clients  (KEEP=1 leaves the server running)
 	@scripts/demo
@@ -28,6 +28,9 @@ wheel: ## Build the wheel and test it without src/  (SMOKE=1: only start it and 
 
 bench: ## Measure against a bare server and a usual FastAPI app  (needs wrk)
 	@scripts/bench $(ARGS)
+
+models: ## Write docs/models.md: what is compiled, how far it is apart, how much faster it is
+	@scripts/models $(ARGS)
 
 fuzz: ## Send a million made-up requests to a running server  (ARGS goes to the fuzzer)
 	@scripts/fuzz $(ARGS)

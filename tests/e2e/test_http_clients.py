@@ -12,7 +12,7 @@ import requests
 
 import inferd
 from inferd.server.embedded import Server
-from tests.conftest import ROW, Models
+from tests.conftest import FEATURES, ROW, Models
 
 
 def test_requests(server: Server, models: Models, answers: Any) -> None:
@@ -52,6 +52,44 @@ def test_a_row_by_names(server: Server) -> None:
     ordered = requests.post(url, json={"features": [["red", 2.5]]}, timeout=10).json()
     named = requests.post(url, json={"features": [{"size": 2.5, "colour": "red"}]}, timeout=10)
     assert named.json() == ordered
+
+
+@pytest.mark.parametrize("model", ["iris", "species"])
+def test_records_and_rows_agree(server: Server, models: Models, model: str) -> None:
+    """By the features' names, in any order, bare or as the features: the answers of the rows."""
+    url = f"{server.url}/v1/predict/{model}"
+    rows = models.rows.tolist()
+    expected = requests.post(url, json={"features": rows}, timeout=10).json()
+    records = [dict(reversed(list(zip(FEATURES, row, strict=True)))) for row in rows]
+    for sent in (records, {"features": records}, rows):
+        assert requests.post(url, json=sent, timeout=10).json() == expected
+    one = requests.post(url, json=records[0], timeout=10).json()
+    assert one == requests.post(url, json={"features": rows[0]}, timeout=10).json()
+    assert one["prediction"] == expected["predictions"][0]
+
+
+def test_a_record_of_mixed_types(server: Server) -> None:
+    """Strings and numbers side by side; what a record lacks is named."""
+    url = f"{server.url}/v1/predict/columns"
+    ordered = requests.post(url, json={"features": ["red", 2.5]}, timeout=10).json()
+    record = {"size": 2.5, "colour": "red"}
+    assert requests.post(url, json=record, timeout=10).json() == ordered
+    answer = requests.post(url, json={"size": 2.5, "color": "red"}, timeout=10)
+    assert answer.status_code == 400
+    assert "Did you mean 'colour' by 'color'?" in answer.json()["error"]
+
+
+def test_a_large_body_of_records(server: Server, models: Models) -> None:
+    """Records in a body that is read in pieces get the answers that rows get."""
+    rows = models.rows.tolist()
+    records = [dict(zip(FEATURES, row, strict=True)) for row in rows] * 200
+    expected = requests.post(f"{server.url}/predict", json={"features": rows}, timeout=10).json()
+    for sent in (records, {"features": records}):
+        document = json.dumps(sent).encode()
+        assert len(document) > 1 << 20
+        answer = requests.post(f"{server.url}/predict", data=document, timeout=30).json()
+        assert answer["predictions"] == expected["predictions"] * 200
+        assert answer["probabilities"] == expected["probabilities"] * 200
 
 
 def test_curl(server: Server) -> None:

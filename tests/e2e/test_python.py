@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from onnx import TensorProto, helper
 
 import inferd
 from tests.conftest import FEATURES, ROW, Models
@@ -19,7 +20,8 @@ def test_load_predicts_what_the_file_says(models: Models, answers: Any) -> None:
     label, probability = answers(models.iris, {"X": models.rows}).values()
     model = inferd.load(models.iris)
     table = pd.DataFrame(models.rows, columns=FEATURES)
-    for rows in (models.rows, models.rows.tolist(), table):
+    records = [dict(zip(FEATURES, row, strict=True)) for row in models.rows.tolist()]
+    for rows in (models.rows, models.rows.tolist(), table, records, models.rows.astype(float)):
         result = model.predict(rows)
         np.testing.assert_array_equal(np.asarray(result), label)
         np.testing.assert_array_equal(result.probability, probability)
@@ -62,6 +64,66 @@ def test_predict_a_table_with_its_columns_in_another_order(models: Models) -> No
     model = inferd.load(models.iris)
     shuffled = model.predict(table[FEATURES[::-1]])
     np.testing.assert_array_equal(shuffled.probability, model.predict(table).probability)
+
+
+def test_predict_a_whole_table(models: Models) -> None:
+    """Columns that the model does not know are left aside; one that it needs is missed."""
+    model = inferd.load(models.iris)
+    table = pd.DataFrame(models.rows, columns=FEATURES)
+    whole = table.assign(species="unknown", number=range(len(table)))[
+        ["number", *FEATURES[::-1], "species"]
+    ]
+    np.testing.assert_array_equal(
+        model.predict(whole).probability, model.predict(table).probability
+    )
+    with pytest.raises(
+        inferd.errors.InvalidInput, match=r"Did you mean 'sepal length' by 'sepal l"
+    ):
+        model.predict(table.rename(columns={"sepal length": "sepal lenght"}))
+
+
+def test_predict_a_record(models: Models) -> None:
+    """A record, alone, in a list, or a row of a DataFrame, is the row that it names."""
+    record = dict(reversed(list(zip(FEATURES, ROW, strict=True))))
+    model = inferd.load(models.iris)
+    expected = model.predict(ROW).probability
+    for rows in (record, [record], pd.Series(record), pd.DataFrame([record])):
+        np.testing.assert_array_equal(model.predict(rows).probability, expected)
+    named = inferd.load(models.columns)
+    assert list(named.predict({"size": 2.5, "colour": "red"})) == list(named.predict(["red", 2.5]))
+
+
+def test_predict_missing_values_and_categories(models: Models) -> None:
+    """A DataFrame of categories, booleans, and missing values in every spelling."""
+    model = inferd.load(models.columns)
+    table = pd.DataFrame({"size": [True, False], "colour": pd.Categorical(["red", "blue"])})
+    expected = model.predict([["red", 1], ["blue", 0]])
+    np.testing.assert_array_equal(model.predict(table).probability, expected.probability)
+    with pytest.raises(inferd.errors.InvalidInput, match="strings, which cannot be missing"):
+        model.predict(pd.DataFrame({"size": [1, 2], "colour": ["red", None]}))
+
+
+def test_predict_in_double_precision(tmp_path: Path) -> None:
+    """A model of FP64 gets every digit, whatever holds the rows."""
+    path = tmp_path / "double.onnx"
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 2]) for name in ("X", "Y")
+    ]
+    node = helper.make_node("Identity", ["X"], ["Y"])
+    graph = helper.make_graph([node], "double", values[:1], values[1:])
+    opset = [helper.make_opsetid("", 17)]
+    made = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    helper.set_model_props(made, {"inferd.features": '["a", "b"]'})
+    path.write_bytes(made.SerializeToString())
+    model, row = inferd.load(path), [1 / 3, 2**53 + 1]
+    expected = [[1 / 3, float(2**53 + 1)]]
+    table = pd.DataFrame({"b": [2**53 + 1], "a": [1 / 3], "c": ["?"]})
+    for rows in (row, [row], {"b": row[1], "a": row[0]}, table, np.array([row])):
+        assert np.asarray(model.predict(rows)).tolist() == expected
+    with inferd.serve(path) as server:
+        for sent in ({"features": row}, {"b": row[1], "a": row[0]}):
+            answer = httpx.post(f"{server.url}/predict", json=sent).json()
+            assert answer["prediction"] == expected[0]
 
 
 @pytest.mark.parametrize("rows", [[], [[1.0, 2.0]], [["a"] * 4], np.zeros((2, 3)), [[None, "x"]]])

@@ -143,7 +143,7 @@ def _middles(values: Array) -> Array:
 
 def _beside(values: Array, where: Array, kind: type, rng: np.random.Generator) -> Array:
     """The next number of *kind* above or below, at *where*."""
-    toward = np.where(rng.random(len(values)) < 0.5, np.inf, -np.inf).astype(kind)
+    toward: Array = np.where(rng.random(len(values)) < 0.5, np.inf, -np.inf).astype(kind)
     return np.where(where, np.nextafter(values.astype(kind), toward).astype(np.float64), values)
 
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import all_estimators
 
-from tests.formats.cases import Case
+from tests.formats.cases import FULL, SIZE, Case
 
 Arguments = Callable[[], Mapping[str, Any]]
 
@@ -200,8 +200,8 @@ def _case(name: str, cls: type, suffix: str, table: str, target: str) -> Case:
         table,
         target,
         must=name not in NATIVE,
-        rows=SLOW.get(name, Case._field_defaults["rows"]),
-        size=SMALL.get(name, Case._field_defaults["size"]),
+        rows=SLOW.get(name, FULL),
+        size=SMALL.get(name, SIZE),
     )
 
 

@@ -190,15 +190,15 @@ def test_an_array_means_what_its_values_do(kind: Any, datatype: str, data: st.Da
     reader = _reader(("X", datatype, (-1, 2)))
     array = data.draw(arrays(kind, (2, 2)))
     values = array.astype(np.int8).tolist() if kind is np.bool_ else array.tolist()
-    expected = _outcome(lambda: reader.many(values))
+    expected = _outcome(reader.many, values)
     for each in (array, np.asfortranarray(array)):
-        assert _outcome(lambda each=each: reader.array(each)) == expected
+        assert _outcome(reader.array, each) == expected
 
 
-def _outcome(read: Callable[[], dict[str, Any]]) -> Any:
+def _outcome(read: Callable[[Any], dict[str, Any]], rows: Any) -> Any:
     """The bytes that rows became, or why they did not."""
     try:
-        (made,) = read().values()
+        (made,) = read(rows).values()
     except WrongValue as error:
         return str(error)
     assert made.flags.c_contiguous

@@ -21,7 +21,7 @@ from inferd.compile.probes import probes
 from inferd.compile.sample import read_sample
 from inferd.errors import InferdError
 from inferd.estimators.fitted import Fitted
-from inferd.metadata import EXAMPLE, FEATURES, VERDICT
+from inferd.metadata import EXAMPLE, FEATURES, REFUSES, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.verdict import Verdict, encode
 
@@ -128,6 +128,7 @@ def _signed(fitted: Fitted, model: Any, verdict: Verdict) -> bytes:
     metadata = {
         VERDICT: encode(verdict),
         EXAMPLE: json.dumps(_row(fitted)),
+        REFUSES: msgspec.json.encode(fitted.refusals()).decode(),
         FEATURES: json.dumps(list(fitted.feature_names())),
     }
     del model.metadata_props[:]

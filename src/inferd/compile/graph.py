@@ -21,7 +21,7 @@ REPRODUCIBLE = frozenset((
     "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "Clip", "Concat", "Div", "Equal",
     "Expand", "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "Identity",
     "IsInf", "IsNaN", "LabelEncoder", "Less", "LessOrEqual", "Max", "Min", "Mul", "Neg",
-    "Not", "Or", "Reshape", "Shape", "Sign", "Slice", "Split", "Sqrt", "Squeeze", "Sub",
+    "Not", "Or", "ReduceMax", "Reshape", "Shape", "Sign", "Slice", "Split", "Sqrt", "Squeeze", "Sub",
     "Transpose", "TreeEnsemble", "Unsqueeze", "Where", "Xor",
 ))  # one a line would be a page of nothing
 # fmt: on

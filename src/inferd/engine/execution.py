@@ -36,7 +36,8 @@ class Execution:
     ) -> None:
         self.runtime, self.home, self.clock, self.counters = runtime, home, clock, Counters()
         self._journal, self._run = journal, runtime.run
-        self.quick_rows = NONE if runtime.streams else quick_rows(cost, inline_limit_us)
+        threaded = runtime.streams or not runtime.inline
+        self.quick_rows = NONE if threaded else quick_rows(cost, inline_limit_us)
         """A request of so many rows is expected to take no longer than the loop may be kept."""
 
     def answer_now(self, request: InferRequest, reply: Reply) -> None:

@@ -41,7 +41,7 @@ class Preparer:
         execution = Execution(
             runtime, cost, self._inline_limit_us, self.home, self._journal, self._clock
         )
-        instances = self._instances if runtime.parallel else 1
+        instances = (runtime.instances or self._instances) if runtime.parallel else 1
         name = scheduler_for(runtime.signature, version.spec.batching, streams=runtime.streams)
         scheduler: Scheduler = plugins.load("schedulers", name)(
             execution, version.spec.batching, instances

@@ -56,169 +56,52 @@ def _refusal(name: str) -> Untrusted:
     return Untrusted(f"the pickle would call {shown}, which no model does", cure=CURE)
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+def _of(modules: str, names: str) -> list[str]:
+    return [f"{module}.{name}" for module in _words(modules) for name in _words(names)]
+
+
 MODULES = frozenset(
-    [
-        "_aix_support",
-        "_ctypes",
-        "_frozen_importlib",
-        "_frozen_importlib_external",
-        "_imp",
-        "_osx_support",
-        "_pickle",
-        "_posixsubprocess",
-        "_socket",
-        "_thread",
-        "_winapi",
-        "asyncio",
-        "atexit",
-        "bdb",
-        "builtin_eval",
-        "cProfile",
-        "cffi",
-        "cloudpickle",
-        "code",
-        "codeop",
-        "commands",
-        "concurrent",
-        "ctypes",
-        "dill",
-        "distutils",
-        "doctest",
-        "ensurepip",
-        "fileinput",
-        "ftplib",
-        "gc",
-        "glob",
-        "http",
-        "idlelib",
-        "imaplib",
-        "imp",
-        "importlib",
-        "inspect",
-        "linecache",
-        "marshal",
-        "mmap",
-        "msvcrt",
-        "multiprocessing",
-        "nntplib",
-        "nt",
-        "ntpath",
-        "os",
-        "pdb",
-        "pickle",
-        "pip",
-        "pkgutil",
-        "pkg_resources",
-        "platform",
-        "popen2",
-        "poplib",
-        "posix",
-        "posixpath",
-        "profile",
-        "pty",
-        "py_compile",
-        "pydoc",
-        "requests",
-        "resource",
-        "runpy",
-        "setuptools",
-        "shelve",
-        "shutil",
-        "signal",
-        "site",
-        "smtplib",
-        "socket",
-        "socketserver",
-        "sqlite3",
-        "ssl",
-        "subprocess",
-        "sys",
-        "sysconfig",
-        "tempfile",
-        "telnetlib",
-        "test",
-        "threading",
-        "timeit",
-        "trace",
-        "urllib",
-        "venv",
-        "webbrowser",
-        "winreg",
-        "xmlrpc",
-        "zipimport",
-    ]
+    _words(
+        """
+        _aix_support _ctypes _frozen_importlib _frozen_importlib_external _imp _osx_support _pickle
+        _posixsubprocess _socket _thread _winapi asyncio atexit bdb cProfile cffi cloudpickle code
+        codeop commands concurrent ctypes dill distutils doctest ensurepip fileinput ftplib gc glob
+        http idlelib imaplib imp importlib inspect linecache marshal mmap msvcrt multiprocessing
+        nntplib nt ntpath os pdb pickle pip pkg_resources pkgutil platform popen2 poplib posix
+        posixpath profile pty py_compile pydoc requests resource runpy setuptools shelve shutil
+        signal site smtplib socket socketserver sqlite3 ssl subprocess sys sysconfig tempfile
+        telnetlib threading timeit trace urllib venv webbrowser winreg xmlrpc zipimport
+        """
+    )
 )
 """Roots of modules of which a model needs nothing."""
 
-SUBMODULES = (
-    "distutils",
-    "joblib.externals",
-    "numpy.distutils",
-    "numpy.f2py",
-    "numpy.testing",
-    "pandas.io",
-    "xmlrpc",
-)
+SUBMODULES = ("joblib.externals", "numpy.distutils", "numpy.f2py", "numpy.testing", "pandas.io")
 
 NAMES = frozenset(
     [
-        *(
-            f"{module}.{name}"
-            for module in ("builtins", "__builtin__")
-            for name in [
-                "__build_class__",
-                "__import__",
-                "apply",
-                "breakpoint",
-                "compile",
-                "delattr",
-                "dir",
-                "eval",
-                "exec",
-                "execfile",
-                "exit",
-                "file",
-                "globals",
-                "help",
-                "input",
-                "locals",
-                "memoryview",
-                "open",
-                "quit",
-                "raw_input",
-                "reload",
-                "setattr",
-                "vars",
-            ]
+        *_of(
+            "builtins __builtin__",
+            """
+            __build_class__ __import__ apply breakpoint code compile delattr dir eval exec execfile
+            exit file function globals help input locals memoryview module open quit raw_input
+            reload setattr vars
+            """,
         ),
-        *(
-            f"{module}.{name}"
-            for module in ("io", "_io")
-            for name in ("open", "open_code", "FileIO")
-        ),
-        *(
-            f"{module}.{name}"
-            for module in ("operator", "_operator")
-            for name in ("attrgetter", "methodcaller", "call")
-        ),
-        *(f"types.{name}" for name in ("CodeType", "FunctionType", "LambdaType", "ModuleType")),
-        *(f"builtins.{name}" for name in ("code", "function", "module")),
+        *_of("io _io", "open open_code FileIO"),
+        *_of("operator _operator", "attrgetter call methodcaller"),
+        *_of("types", "CodeType FunctionType LambdaType ModuleType"),
+        *_of("joblib joblib.numpy_pickle", "dump load"),
+        *_of("numpy", "fromfile genfromtxt load loadtxt memmap save savetxt"),
+        *_of("numpy.lib.npyio numpy.lib._npyio_impl", "genfromtxt load loadtxt save savetxt"),
+        *_of("pandas", "eval read_pickle"),
         "codecs.open",
         "functools.reduce",
-        "joblib.dump",
-        "joblib.load",
-        "joblib.numpy_pickle.load",
-        "joblib.numpy_pickle.dump",
         "logging.config.dictConfig",
-        "numpy.fromfile",
-        "numpy.load",
-        "numpy.loadtxt",
-        "numpy.genfromtxt",
-        "numpy.lib.npyio.load",
-        "numpy.lib._npyio_impl.load",
-        "numpy.memmap",
-        "pandas.eval",
-        "pandas.read_pickle",
         "pandas.core.computation.eval.eval",
         "skops.io.load",
         "torch.load",

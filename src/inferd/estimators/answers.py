@@ -56,12 +56,12 @@ def _label(model: Any, value: Any) -> tuple[TensorSpec, str]:
     flat = isinstance(classes, np.ndarray) and classes.ndim == 1
     # CatBoost gives a column of labels for many classes and a row for two.
     inner = () if flat and array.shape[1:] == (1,) else array.shape[1:]
-    known = classes if flat and array.dtype == object else array
+    known = np.asarray(classes) if flat and array.dtype == object else array
     return TensorSpec("label", _label_type(known), (-1, *inner)), "predict"
 
 
 def _label_type(values: Array) -> str:
-    kind = values.dtype.kind
+    kind: str = values.dtype.kind
     if kind == "O":
         types = set(map(type, values.ravel().tolist()))
         kind = {bool: "b", int: "i", float: "f"}.get(types.pop(), "U") if len(types) == 1 else "U"

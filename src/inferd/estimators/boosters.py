@@ -39,7 +39,8 @@ class LightGBMBoosterClassifier(LightGBMBooster):
 
     def predict(self, rows: Any) -> Array:
         """The most probable class, as ``LGBMClassifier`` picks it."""
-        return self.classes_[np.argmax(self.predict_proba(rows), axis=1)]
+        picked: Array = self.classes_[np.argmax(self.predict_proba(rows), axis=1)]
+        return picked
 
     def predict_proba(self, rows: Any) -> Array:
         """One column for each class, as ``LGBMClassifier`` makes them."""

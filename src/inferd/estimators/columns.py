@@ -2,7 +2,7 @@
 strings, and of what categories."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -177,7 +177,7 @@ def _stored_categories(stored: dict[str, Any]) -> list[Any]:
     if "offsets" not in stored:
         return list(stored["values"])
     raw, ends = bytes(v % 256 for v in stored["values"]), stored["offsets"]
-    return [raw[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)]
+    return [raw[a:b].decode() for a, b in pairwise(ends)]
 
 
 def _catboost(model: Any, width: int) -> list[Kind]:

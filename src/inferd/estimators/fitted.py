@@ -8,6 +8,7 @@ from inferd.estimators import answers, threads
 from inferd.estimators.columns import DOCUMENT, Kind, attribute, kinds, reads_documents
 from inferd.estimators.library import calling, library_of, takes_float32, wrapped
 from inferd.estimators.tables import Tables
+from inferd.finite import Refused, find
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import Array
 
@@ -99,6 +100,11 @@ class Fitted:
         or a list of documents."""
         return self._tables.make(inputs)
 
+    def refusals(self) -> dict[str, Refused]:
+        """The numbers that the model refuses, found by asking it."""
+        names = self.signature.output_names
+        return find(lambda inputs: self.run(inputs, names), self._example, self.signature)
+
     def example(self) -> Mapping[str, Any]:
         """As ``Runtime.example``."""
         return self._given
@@ -111,17 +117,16 @@ class Fitted:
 
     def _find_example(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """The first row that the model answers, of those that are likely to please it."""
-        failure: Exception | None = None
+        failures: list[Exception] = []
         for filler in (0.0, 1.0, 0.5):
             inputs = self._tables.row([k.example for k in self._kinds], filler)
             try:
                 self._call("predict", self.table(inputs))
             except Exception as error:  # noqa: BLE001 - a model raises whatever it likes
-                failure = failure or error
+                failures.append(error)
             else:
                 return inputs, {name: a.tolist() for name, a in inputs.items()}
-        assert failure is not None
-        raise _unanswered(self.model, failure)
+        raise _unanswered(self.model, failures[0])
 
     def _learn(self) -> list[tuple[TensorSpec, str]]:
         table = self.table(self._example)

@@ -20,7 +20,7 @@ def made_with(model: Any) -> dict[str, tuple[str, str]]:
 def told_by(caught: Sequence[warnings.WarningMessage]) -> dict[str, tuple[str, str]]:
     """As ``made_with``, from what scikit-learn warned of while it was read."""
     wrote = [getattr(each.message, "original_sklearn_version", None) for each in caught]
-    return {SKLEARN: (str(v), installed(SKLEARN)) for v in wrote if v}
+    return {SKLEARN: (next(filter(None, wrote)), installed(SKLEARN))} if any(wrote) else {}
 
 
 def told_of(content: bytes) -> dict[str, tuple[str, str]]:

@@ -62,7 +62,7 @@ class Tables:
         if self._matrix and not self._categories:
             return pandas.DataFrame(arrays[0], columns=self._names, copy=False)
         columns = list(arrays[0].T) if self._matrix else [a.reshape(-1) for a in arrays]
-        names = self._names or list(range(len(columns)))
+        names = self._names or range(len(columns))
         return pandas.DataFrame(
             {
                 name: self._column(at, c)

@@ -1,5 +1,5 @@
-"""Sets a fitted model, and all models inside it, to one thread: a server has parallelism of its own,
-and a pool of threads for every row costs more than the row."""
+"""Sets a fitted model, and all models inside it, to one thread: a server has parallelism of its
+own, and a pool of threads for every row costs more than the row."""
 
 from collections.abc import Iterator
 from typing import Any

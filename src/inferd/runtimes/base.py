@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from inferd.artifact import Artifact
 from inferd.errors import RunFailed
 from inferd.estimators.fitted import Fitted
+from inferd.finite import FiniteCheck
 from inferd.signature import Signature
 from inferd.tensors import Array, datatype_of
 from inferd.verdict import Verdict
@@ -30,6 +31,13 @@ class Runtime(ABC):
 
     parallel: ClassVar[bool] = True
     """Whether ``run`` may be entered by several threads at once."""
+
+    instances: int | None = None
+    """How many calls at once are of use to a ``parallel`` one; None: as many as there are cores."""
+
+    inline: ClassVar[bool] = True
+    """Whether ``run`` may be called on the loop thread where it is quick; not where it waits for
+    somebody else."""
 
     streams: ClassVar[bool] = False
     """Whether an answer comes in parts, through ``stream`` and not ``run``."""
@@ -99,9 +107,20 @@ class FittedRuntime(Runtime):
 
     def __init__(self, fitted: Fitted) -> None:
         self.fitted, self.signature = fitted, fitted.signature
+        self._check: FiniteCheck | None = None
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:  # noqa: D102 - as Runtime's
-        return self.fitted.run(inputs, outputs)
+        try:
+            return self.fitted.run(inputs, outputs)
+        except Exception:
+            self._explain(inputs)
+            raise
+
+    def _explain(self, inputs: Mapping[str, Array]) -> None:
+        """Raise WrongValue where *inputs* hold a number that the library is known to refuse."""
+        if self._check is None:
+            self._check = FiniteCheck(self.fitted.refusals(), self.feature_names())
+        self._check(inputs)
 
     def example(self) -> Mapping[str, Any]:  # noqa: D102 - as Runtime's
         return self.fitted.example()

@@ -22,8 +22,8 @@ class LightgbmRuntime(FittedRuntime):
     def open(cls, artifact: Artifact) -> "LightgbmRuntime":
         lightgbm = require("lightgbm", "lightgbm")
         content = artifact.path.read_bytes().replace(b"\r\n", b"\n")
-        # LightGBM takes a file that was cut off for a model with fewer trees.
-        if not (content.startswith(MAGIC) and END in content):
+        # LightGBM reads past the end of a text that was cut off.
+        if not (content.startswith(MAGIC) and _is_whole(content)):
             raise BadArtifact(f"{artifact.path} is cut off, or no model of LightGBM's")
         try:
             booster = lightgbm.Booster(model_str=content.decode())
@@ -32,6 +32,15 @@ class LightgbmRuntime(FittedRuntime):
         return cls(Fitted(lightgbm_booster(booster), "lightgbm"))
 
 
-MAGIC, END = b"tree\n", b"\nend of trees\n"
+def _is_whole(content: bytes) -> bool:
+    _, ended, rest = content.partition(b"\nend of trees\n")
+    if b"\nparameters:\n" in rest:
+        _, ended, rest = rest.partition(b"\nend of parameters\n")
+        rest = rest.strip()
+        return bool(ended) and (not rest or rest.startswith(b"pandas_categorical:"))
+    return bool(ended)
+
+
+MAGIC = b"tree\n"
 
 plugin = LightgbmRuntime

@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from inferd import plugins
 from inferd.artifact import Artifact
 from inferd.errors import BadArtifact, InferdError
-from inferd.metadata import EXAMPLE, FEATURES, VERDICT
+from inferd.finite import FiniteCheck, Refused
+from inferd.metadata import EXAMPLE, FEATURES, REFUSES, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import BY_ONNX, Array
@@ -34,7 +36,10 @@ class OnnxRuntime(Runtime):
         self.signature = Signature(inputs, plain, _batch_axis((*inputs, *plain)))
         if self._maps:
             self.signature = self._with_maps()
-        self.verdict = decode(self._properties().get(VERDICT, ""))
+        properties = self._properties()
+        self.verdict = decode(properties.get(VERDICT, ""))
+        refusals = _refusals(properties.get(REFUSES, ""))
+        self._check = FiniteCheck(refusals, self.feature_names()) if refusals else None
 
     @classmethod
     def recognises(cls, artifact: Artifact) -> bool:
@@ -54,6 +59,8 @@ class OnnxRuntime(Runtime):
             raise BadArtifact(f"ONNX Runtime cannot load {artifact.path}: {error}") from None
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        if self._check:
+            self._check(inputs)
         arrays = self._run(outputs, inputs, self._options)
         if self._maps:
             arrays = [
@@ -116,6 +123,14 @@ class OnnxRuntime(Runtime):
 
 
 plugin = OnnxRuntime
+
+
+def _refusals(text: str) -> dict[str, Refused]:
+    """What the metadata says that the model refuses; nothing where it says nothing legible."""
+    try:
+        return msgspec.json.decode(text or "{}", type=dict[str, Refused])
+    except msgspec.MsgspecError:
+        return {}
 
 
 def _options(onnxruntime: Any) -> Any:

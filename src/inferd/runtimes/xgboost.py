@@ -5,6 +5,7 @@ from inferd.errors import BadArtifact
 from inferd.estimators.boosters import xgboost_booster
 from inferd.estimators.fitted import Fitted
 from inferd.estimators.origins import of_xgboost, warn_of
+from inferd.estimators.ubjson import is_whole
 from inferd.plugins import require
 from inferd.runtimes.base import FittedRuntime
 
@@ -24,10 +25,13 @@ class XgboostRuntime(FittedRuntime):
     def open(cls, artifact: Artifact) -> "XgboostRuntime":
         xgboost = require("xgboost", "xgboost")
         require("sklearn", "xgboost")  # its classifiers and regressors are scikit-learn's
-        content = bytearray(artifact.path.read_bytes())
-        versions = of_xgboost(bytes(content))
+        content = artifact.path.read_bytes()
+        # XGBoost ends the process over an empty one, and reads past the end of a cut off one.
+        if not (_is_json(content) or is_whole(content)):
+            raise BadArtifact(f"{artifact.path} is cut off, or no model of XGBoost's")
+        versions = of_xgboost(content)
         try:
-            booster = xgboost.Booster(model_file=content)
+            booster = xgboost.Booster(model_file=bytearray(content))
             model = xgboost_booster(booster)
         except Exception as error:  # noqa: BLE001 - its own, and ValueError where a file is empty
             raise BadArtifact(
@@ -35,6 +39,11 @@ class XgboostRuntime(FittedRuntime):
             ) from None
         warn_of(artifact.path.name, versions)
         return cls(Fitted(model, "xgboost", versions))
+
+
+def _is_json(content: bytes) -> bool:
+    """XGBoost's own reader of JSON finds what is wrong with the rest."""
+    return content[:2].strip() in (b"{", b'{"') and content.rstrip().endswith(b"}")
 
 
 HEAD = 4096

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from inferd.compile.converters.base import CannotConvert, Context, Frame
+from inferd.compile.converters.base import Context, Frame
 from inferd.compile.converters.sklearn.scores import (
     affine,
-    column,
     complemented,
     decided,
     expit,
@@ -165,25 +164,46 @@ def _partial_least_squares(context: Context, model: Any, frame: Frame, method: s
     return affine(context, scaled(context, centred, "Div", model._x_std), model.x_rotations_)
 
 
-def _dummy_classifier(context: Context, model: Any, frame: Frame, method: str) -> Value:
-    """The same for every row."""
-    require(model.n_outputs_ == 1 and not model.sparse_output_, "several outputs")
-    prior, strategy = plain(model.class_prior_), model._strategy
-    if strategy == "constant":
-        found = np.flatnonzero(np.asarray(model.classes_) == model.constant)
-        require(len(found) == 1, "a constant of another type")
-        best = int(found[0])
-    else:
-        require(strategy in ("prior", "most_frequent"), f"the strategy {strategy}")
-        best = int(prior.argmax())
-    if method == "predict":
-        index = repeat(context, frame, np.array([best]))
-        return context.labels(model.classes_, column(context, index, 0))
-    require(method == "predict_proba", f"no {method}")
-    return repeat(context, frame, prior if strategy == "prior" else np.eye(len(prior))[best])
-
-
-def _dummy_regressor(context: Context, model: Any, frame: Frame, method: str) -> Value:
-    require(method == "predict", f"no {method}")
-    made = repeat(context, frame, model.constant_)
-    return context.flat(made) if model.n_outputs_ == 1 else made
+EMITTERS = {
+    **dict.fromkeys(
+        (
+            "ARDRegression",
+            "BayesianRidge",
+            "ElasticNet",
+            "ElasticNetCV",
+            "HuberRegressor",
+            "Lars",
+            "LarsCV",
+            "Lasso",
+            "LassoCV",
+            "LassoLars",
+            "LassoLarsCV",
+            "LassoLarsIC",
+            "LinearRegression",
+            "LinearSVR",
+            "MultiTaskElasticNet",
+            "MultiTaskElasticNetCV",
+            "MultiTaskLasso",
+            "MultiTaskLassoCV",
+            "OrthogonalMatchingPursuit",
+            "OrthogonalMatchingPursuitCV",
+            "PassiveAggressiveRegressor",
+            "QuantileRegressor",
+            "Ridge",
+            "RidgeCV",
+            "SGDRegressor",
+            "TheilSenRegressor",
+        ),
+        _regressor,
+    ),
+    **dict.fromkeys(("LinearSVC", "PassiveAggressiveClassifier", "Perceptron"), _classifier),
+    **dict.fromkeys(("GammaRegressor", "PoissonRegressor", "TweedieRegressor"), _generalised),
+    **dict.fromkeys(("LogisticRegression", "LogisticRegressionCV"), _logistic),
+    **dict.fromkeys(("CCA", "PLSCanonical", "PLSRegression"), _partial_least_squares),
+    **dict.fromkeys(("RidgeClassifier", "RidgeClassifierCV"), _ridge_classifier),
+    "IsotonicRegression": _isotonic,
+    "RANSACRegressor": _ransac,
+    "SGDClassifier": _sgd,
+    "SGDOneClassSVM": _one_class,
+    "TransformedTargetRegressor": _transformed_target,
+}

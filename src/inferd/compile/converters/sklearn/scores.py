@@ -143,15 +143,10 @@ def log_sum_exp(context: Context, table: Value) -> Value:
     """``sklearn.utils._array_api._logsumexp`` over columns, but for rounding: [N, 1]."""
     node = context.graph.node
     top = node("ReduceMax", table, axes=[1], keepdims=1)
-    is_infinite = node("IsInf", node("Cast", top, to=FLOAT))
-    shift = node("Where", is_infinite, np.float64(0), top)
+    shift = node("Where", node("IsInf", top), np.float64(0), top)
     power = table._replace(name=node("Exp", node("Sub", table, shift)))
     total = node("Add", node("Log", summed(context, power)), shift)
     return Value(total, 1, DOUBLE)
-
-
-FLOAT = 1
-"""onnx.TensorProto.FLOAT"""
 
 
 def rows(context: Context, frame: Frame) -> str:
@@ -201,3 +196,31 @@ def norms_of(centres: Array) -> Array:
 def nearest(context: Context, distances: Value) -> Value:
     """The number of the nearest point, the first of equally near ones: int64 [N]."""
     return Value(context.graph.node("ArgMin", distances, axis=1, keepdims=0), 0, WHOLE)
+
+
+def one_against_one(context: Context, second: Value, confidence: Value, classes: int) -> Value:
+    """``sklearn.utils.multiclass._ovr_decision_function``: a score a class from each two classes.
+
+    *second* is 1 where the second of two classes was predicted, else 0 (int64 [N, pairs]).
+    """
+    node = context.graph.node
+    won = context.graph.cast(second, DOUBLE)
+    lost = won._replace(name=node("Sub", np.float64(1), won))
+    nothing = repeated(context, Frame((confidence,)), np.float64(0))
+    zero = context.flat(nothing).name
+    votes = [[zero] for _ in range(classes)]
+    sums = [zero] * classes
+    pairs = [(i, j) for i in range(classes) for j in range(i + 1, classes)]
+    for at, (i, j) in enumerate(pairs):
+        sums[i] = node("Sub", sums[i], column(context, confidence, at))
+        sums[j] = node("Add", sums[j], column(context, confidence, at))
+        votes[i].append(column(context, lost, at).name)
+        votes[j].append(column(context, won, at).name)
+    scores = []
+    for names, total in zip(votes, sums, strict=True):
+        below = node("Mul", node("Add", node("Abs", total), np.float64(1)), np.float64(3))
+        vote = names[0]
+        for each in names[1:]:
+            vote = node("Add", vote, each)
+        scores.append(Value(node("Add", vote, node("Div", total, below)), 0, DOUBLE))
+    return stacked(context, scores)

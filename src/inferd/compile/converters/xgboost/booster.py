@@ -134,7 +134,8 @@ def _leaves(source: Mapping[str, Any], base: np.float32, scale: Any) -> Array:
         return values
     # Before 3.3 what is scaled is what remains of the leaf after the intercept was added to it and
     # taken away again (Dart::InplacePredict).
-    return ((base + values) - base if _older_than(3, 3) else values) * scale
+    kept: Array = (base + values) - base if _older_than(3, 3) else values
+    return np.asarray(kept * scale)
 
 
 def _vectors(source: Mapping[str, Any], leaf: Array, right: Array, targets: int) -> Array:
