@@ -1,7 +1,6 @@
-"""Writes docs/models.md: which models are compiled, how that is checked, and what it found for every
-model of the sweep.
+"""Writes docs/models.md: which models are compiled, how that is checked, and what the sweep found.
 
-Run it with `make models`; ROWS is the number of rows of each kind at most.
+Run it as `make models`.
 """
 
 import argparse

@@ -95,9 +95,11 @@ class RowReader:
     def array(self, rows: Array) -> dict[str, Array]:
         """The inputs of an array of rows. Raises InvalidInput.
 
-        It means what its values as lists do, and is true and false, 1 and 0.
+        It means what its values as lists do; true and false are 1 and 0 to a model of numbers.
         """
-        typed = _converted(self._only.type, rows) if self._only is not None else None
+        if self._only is None:
+            return self.table(list(rows.T)) if rows.ndim == 2 else self.many(rows.tolist())
+        typed = _converted(self._only.type, rows)
         if typed is None or rows.ndim < 2 or prod(rows.shape[1:]) != self._quick:
             return self.many(rows.tolist())
         return {self._name: typed.reshape(len(rows), *self._inner)}

@@ -212,6 +212,11 @@ def test_an_array_that_is_no_matrix_is_told_as_its_lists_are() -> None:
             MATRIX.array(rows)
     pair = _reader(("A", "FP32", (-1, 1)), ("B", "FP64", (-1,)))
     assert pair.array(np.array([[1, 2], [3, 4]], np.float64))["B"].tolist() == [2, 4]
+    assert pair.array(np.array([[True, False]]))["A"].tolist() == [[1.0]]
+    with pytest.raises(WrongCount, match="got 3, expected 2"):
+        pair.array(np.zeros((1, 3)))
+    with pytest.raises(WrongValue, match="row 0 that is no list"):
+        pair.array(np.zeros(2))
     image = _reader(("X", "FP32", (-1, 2, 2)))
     assert image.array(np.arange(8).reshape(2, 2, 2))["X"].shape == (2, 2, 2)
 

@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,7 @@ from inferd.compile import cache
 from inferd.compile.cache import Cache, Compiled
 from inferd.compile.conversion import ROUTES, Conversion
 from inferd.compile.converters.base import CannotConvert
+from inferd.compile.example import example_row
 from inferd.compile.judge import described, judge
 from inferd.compile.parity import compare
 from inferd.compile.probes import probes
@@ -100,7 +101,7 @@ def compile_fitted(fitted: Fitted, options: Options, digest: str = "") -> Compil
             continue
         verdict = msgspec.structs.replace(_probe(fitted, conversion, options), route=route, **known)
         if verdict.kind != "native":
-            return Compiled(verdict, _signed(fitted, conversion.model, verdict))
+            return Compiled(verdict, _signed(fitted, conversion, verdict))
         refused.append(verdict)
     # What the first route found wrong is what the model is about.
     return Compiled(msgspec.structs.replace(refused[0], **known), None)
@@ -123,25 +124,17 @@ def _probe(fitted: Fitted, conversion: Conversion, options: Options) -> Verdict:
     return judge(conversion, parity, fitted.signature)
 
 
-def _signed(fitted: Fitted, model: Any, verdict: Verdict) -> bytes:
+def _signed(fitted: Fitted, conversion: Conversion, verdict: Verdict) -> bytes:
     """The file, with its provenance and what the model tells of itself in its metadata."""
     metadata = {
         VERDICT: encode(verdict),
-        EXAMPLE: json.dumps(_row(fitted)),
+        EXAMPLE: json.dumps(example_row(fitted, conversion.points)),
         REFUSES: msgspec.json.encode(fitted.refusals()).decode(),
         FEATURES: json.dumps(list(fitted.feature_names())),
     }
+    model = conversion.model
     del model.metadata_props[:]
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     content: bytes = model.SerializeToString()
     return content
-
-
-def _row(fitted: Fitted) -> list[Any]:
-    """One row that the model accepts: the only input's features, or a value for each input."""
-    example = fitted.example()
-    rows = [example[name][0] for name in fitted.signature.input_names if name in example]
-    if len(fitted.signature.inputs) == 1:
-        return list(rows[0]) if rows else []
-    return [row[0] if isinstance(row, list) else row for row in rows]

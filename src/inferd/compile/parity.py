@@ -44,7 +44,7 @@ class Parity(msgspec.Struct, frozen=True):
     """Whether all outputs are equal bit for bit, but for the payload of NaN and the sign of 0."""
     worst: str
     """The kind of the probes with the most labels differing, or else with the largest difference;
-    empty where all is identical."""
+    AGAIN_KIND only where all went well the first time; empty where all is identical."""
     kinds: dict[str, int]
     """Rows by kind."""
     failed: str = ""
@@ -88,7 +88,12 @@ class _Tally:
     def parity(self, failed: str = "") -> Parity:
         """What was counted."""
         by_harm = {kind: (self.wrong[kind], self.differences[kind]) for kind in self.rows}
+        again = by_harm.pop(AGAIN_KIND, (0, 0.0))
         worst = max(by_harm, key=by_harm.__getitem__, default="")
+        if (
+            worst and again > (0, 0.0) == by_harm[worst]
+        ):  # rows that went well when they were asked first
+            worst = AGAIN_KIND
         return Parity(
             rows=sum(self.rows.values()),
             labels_differ=sum(self.wrong.values()),

@@ -171,9 +171,19 @@ class _Walk:
             for part, picked in zip(thing.estimators_, subsets, strict=False):
                 self.visit(part, [notes[at] for at in np.asarray(picked).tolist()])
             return
+        inside = self._preprocessed(thing, notes)
         for child in _children(thing):
             if _columns(child) in (None, len(notes)):
-                self.visit(child, notes)
+                self.visit(child, inside)
+
+    def _preprocessed(self, thing: Any, notes: list[Note]) -> list[Note]:
+        """The columns as HistGradientBoosting's trees count them: categories come first."""
+        first = _quietly(thing, "_preprocessor")
+        picked = _quietly(first, "_transformer_to_input_indices")
+        if not isinstance(picked, dict):
+            return notes
+        self.visit(first, notes)
+        return [notes[at] for name, _, _ in first.transformers_ for at in picked.get(name, ())]
 
     def _pipeline(self, steps: Sequence[Any], notes: list[Note]) -> None:
         for at, step in enumerate(steps):

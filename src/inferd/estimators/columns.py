@@ -208,7 +208,8 @@ def _named_after_class(table: dict[str, Any], model: Any) -> Any:
 
 
 def _flat(models: Any) -> Iterable[Any]:
-    return np.asarray(models, object).ravel().tolist() if len(models) else ()
+    # Not by numpy, which takes a pipeline for the list of its steps.
+    return models.ravel().tolist() if isinstance(models, np.ndarray) else list(models)
 
 
 def _is_tree(model: Any) -> bool:

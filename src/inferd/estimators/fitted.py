@@ -67,7 +67,9 @@ class Fitted:
         )
         self._named = names is not None
         self._tables = Tables(
-            _inputs(self.columns, self._documents, number), names, [k.categories for k in found]
+            _inputs(self.columns, self._documents, number),
+            names if library == "scikit-learn" or _mixed(found) else None,
+            [k.categories for k in found],
         )
         self._kinds = found
         self._example, self._given = self._find_example()
@@ -141,12 +143,18 @@ def _inputs(columns: Sequence[Column], documents: bool, number: str) -> tuple[Te
     return tuple(TensorSpec(column.name, column.datatype, (-1, 1)) for column in columns)
 
 
+def _mixed(found: Sequence[Kind]) -> bool:
+    """Whether a library of trees needs a DataFrame, to tell columns apart. Of numbers alone it
+    takes a matrix, which it reads much quicker."""
+    return any(kind.use == "text" or kind.categories is not None for kind in found)
+
+
 def _layout(model: Any, documents: bool) -> tuple[list[str] | None, list[Kind], tuple[int, ...]]:
     """The names of the columns, if it has any, their kinds, and where they stand."""
     if documents:
         return [DOCUMENT], kinds(model, 1), (0,)
     names = names_of(model)
-    width = attribute(model, "n_features_in_") if names is None else len(names)
+    width = _width(model) if names is None else len(names)
     if width is None:
         raise BadArtifact(
             f"the {type(model).__name__} does not tell how many columns it takes",
@@ -163,16 +171,24 @@ def _layout(model: Any, documents: bool) -> tuple[list[str] | None, list[Kind], 
     return [names[at] for at in positions], [found[at] for at in positions], positions
 
 
+def _width(model: Any) -> int | None:
+    if hasattr(model, "feature_names_"):  # CatBoost, which forgets the other in a file
+        return len(model.feature_names_)
+    width: int | None = attribute(model, "n_features_in_")
+    return width
+
+
 def names_of(model: Any) -> list[str] | None:
     """The names that *model* was fitted with; None where it was fitted without."""
     names = attribute(model, "feature_names_in_")
-    if names is None and hasattr(model, "feature_names_"):  # CatBoost
-        names = model.feature_names_
+    if hasattr(model, "feature_names_"):  # CatBoost, whose own are "0", "1", ...
+        names, prefix = model.feature_names_, ""
+    else:
+        prefix = "Column_"  # LightGBM's own
     if names is None:
         return None
     listed = [str(name) for name in names]
-    made_up = any(listed == [f"{p}{at}" for at in range(len(listed))] for p in ("Column_", "", "f"))
-    return None if made_up else listed
+    return None if listed == [f"{prefix}{at}" for at in range(len(listed))] else listed
 
 
 def _numbered(count: int) -> list[str]:

@@ -71,7 +71,9 @@ class RemoteRuntime(Runtime):
         Blocks until all have it. Raises LoadError, with the text that the runtime gave.
         """
         pool = Pool(artifact, runtime_name)
-        return cls(pool, pool.start(processes))
+        started = cls(pool, pool.start(processes))
+        started.instances = processes
+        return started
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         question = frames.encode(Run(tuple(outputs)), inputs)

@@ -65,7 +65,9 @@ def _cosine(context: Context, table: Value, points: Array) -> Value:
     """The cosine of the angle between rows."""
     node = context.graph.node
     norm = node("Sqrt", squared_norms(context, table))
-    norm = node("Where", node("Less", norm, np.float64(10 * np.finfo(float).eps)), np.float64(1), norm)
+    norm = node(
+        "Where", node("Less", norm, np.float64(10 * np.finfo(float).eps)), np.float64(1), norm
+    )
     lengths = np.sqrt(norms_of(points))
     lengths[lengths < 10 * np.finfo(float).eps] = 1.0
     unit = table._replace(name=node("Div", table, norm))
