@@ -3,7 +3,7 @@ answers change, and on coarse grids."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -41,25 +41,30 @@ def table_of(columns: Columns, like: Any) -> Any:
 
 
 def kinds(
-    table: Table, ask: Ask, points: Mapping[int, Array], rows: int
+    table: Table, ask: Ask, points: Mapping[int, Array], rows: int, adjacent: bool
 ) -> Iterator[tuple[str, Columns]]:
-    """Rows of every kind that the model takes, by kind."""
+    """Rows of every kind that the model takes, by kind.
+
+    *adjacent*: as near to the points where the answer changes as numbers go; otherwise 1e-9 off, in
+    parts of the way between two rows.
+    """
     rng = np.random.default_rng(11)
     training = columns_of(table.rows)
     odd = _strange(table, training, ask)
-    usual = [_wider(each, at in table.coded, odd.get(at), rows, rng) for at, each in
-             enumerate(training)]  # fmt: skip
+    usual = [
+        _wider(each, at in table.coded, odd.get(at), rows, rng) for at, each in enumerate(training)
+    ]
     for kind in table.kinds:
         if kind == "numeric":
             yield kind, usual
         elif kind == "missing":
-            free = [at for at, each in enumerate(training) if _takes(ask, training, at, np.nan)]
+            free = [at for at in range(len(training)) if _takes(ask, training, at, np.nan)]
             if free:
                 yield kind, [_holes(each, at in free, rng) for at, each in enumerate(usual)]
         elif kind == "near":
-            free = [at for at, each in enumerate(training) if at not in table.coded]
+            free = [at for at in range(len(training)) if at not in table.coded]
             if free:
-                yield kind, _near(usual, free, ask, points, rng)
+                yield kind, _near(usual, free, Changes(ask, points, adjacent), rng)
         else:
             yield kind, [_grid(each, rows, rng) for each in training]
 
@@ -110,30 +115,48 @@ def _grid(values: Array, rows: int, rng: np.random.Generator) -> Array:
     return rng.choice(np.arange(values.min() - 0.5, values.max() + 1, 0.5), rows)
 
 
+class Changes(NamedTuple):
+    """Where a model's answers change."""
+
+    ask: Ask
+    points: Mapping[int, Array]
+    adjacent: bool
+
+
 def _near(
-    usual: Columns, free: Sequence[int], ask: Ask, points: Mapping[int, Array],
-    rng: np.random.Generator,
-) -> Columns:  # fmt: skip
+    usual: Columns, free: Sequence[int], changes: Changes, rng: np.random.Generator
+) -> Columns:
     """Rows at the points where the answer changes, at the model's thresholds, and just beside."""
     rows = len(usual[0])
-    sides = _boundary(usual, free, ask, rng)
-    picked, which = rng.integers(len(sides[0][0]), size=rows), rng.random(rows) < 0.5
-    way = rng.integers(5, size=rows)
-    moved = rng.choice(list(free), rows)
+    pairs = _boundary(usual, free, changes.ask, rng)
+    picked, which = rng.integers(len(pairs.low[0]), size=rows), rng.random(rows) < 0.5
+    off = 10.0 ** rng.uniform(-9, -3, rows) * rng.choice([-1, 1], rows)
+    way, moved = rng.integers(5, size=rows), rng.choice(list(free), rows)
+    if changes.adjacent:
+        off[way < 3] = 0  # of which two thirds make one step more in one column
     made = []
     for at in range(len(usual)):
-        here = np.where(which, sides[0][at][picked], sides[1][at][picked])
+        here = np.where(which, pairs.low[at][picked], pairs.high[at][picked])
         if at in free:
-            here = _beside(here, (moved == at) & (way == 1), np.float64, rng)
-            here = _beside(here, (moved == at) & (way == 2), np.float32, rng)
-            shift = 10.0 ** rng.uniform(-9, -3, rows) * rng.choice([-1, 1], rows)
-            here = np.where((moved == at) & (way == 3), here + shift * np.abs(here), here)
-            at_points = rng.choice(points.get(at, _middles(usual[at])), rows)
+            here = here + off * pairs.step[at][picked]
+            if changes.adjacent:
+                here = _beside(here, (moved == at) & (way == 1), np.float64, rng)
+                here = _beside(here, (moved == at) & (way == 2), np.float32, rng)
+            at_points = rng.choice(changes.points.get(at, _middles(usual[at])), rows)
             at_points = _beside(at_points, rng.random(rows) < 0.3, np.float64, rng)
             at_points = _beside(at_points, rng.random(rows) < 0.3, np.float32, rng)
             here = np.where((way == 4) & (rng.random(rows) < 0.5), at_points, here)
         made.append(here)
     return made
+
+
+class Pairs(NamedTuple):
+    """Rows next to each other in float64 that a model answers differently."""
+
+    low: Columns
+    high: Columns
+    step: Columns
+    """The whole way on which they lie; nothing for columns that are not numbers."""
 
 
 def _middles(values: Array) -> Array:
@@ -147,13 +170,9 @@ def _beside(values: Array, where: Array, kind: type, rng: np.random.Generator) -
     return np.where(where, np.nextafter(values.astype(kind), toward).astype(np.float64), values)
 
 
-def _boundary(
-    usual: Columns, free: Sequence[int], ask: Ask, rng: np.random.Generator
-) -> tuple[Columns, Columns]:
-    """Pairs of rows, next to each other in float64, that the model answers differently.
-
-    Half of them differ in one column only. Where it answers all rows alike: some rows as they are.
-    """
+def _boundary(usual: Columns, free: Sequence[int], ask: Ask, rng: np.random.Generator) -> Pairs:
+    """Half of the pairs differ in one column only. Where the model answers all rows alike: some
+    rows as they are."""
     start = [each[:PAIRS].copy() for each in usual]
     stop = [each[PAIRS : 2 * PAIRS].copy() for each in usual]
     alone = rng.choice(list(free), PAIRS)
@@ -163,9 +182,10 @@ def _boundary(
     first = _flat(ask(start))
     apart = (_flat(ask(stop)) != first).any(axis=1)
     if not apart.any():
-        return start, start
+        apart[:] = True
     first = first[apart]
     low, high = [each[apart] for each in start], [each[apart] for each in stop]
+    step = [high[at] - low[at] if at in free else low[at] for at in range(len(usual))]
     for _ in range(HALVINGS):
         middle = [
             one + (other - one) / 2 if at in free else one
@@ -174,7 +194,7 @@ def _boundary(
         same = (_flat(ask(middle)) == first).all(axis=1)
         low = [np.where(same, mid, one) for mid, one in zip(middle, low, strict=True)]
         high = [np.where(same, one, mid) for mid, one in zip(middle, high, strict=True)]
-    return low, high
+    return Pairs(low, high, step)
 
 
 def _flat(answers: Array) -> Array:

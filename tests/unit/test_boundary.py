@@ -18,7 +18,9 @@ def steps_at(cut: float) -> Any:
     return lambda rows: rows["X"][:, 0] <= cut
 
 
-def way(first: Any, second: Any, dtype: Any = np.float64) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+def way(
+    first: Any, second: Any, dtype: Any = np.float64
+) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
     return {"X": np.array([first], dtype)}, {"X": np.array([second], dtype)}
 
 

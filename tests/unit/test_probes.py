@@ -9,7 +9,6 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from inferd.clock import monotonic_ns
 from inferd.compile import tree_ensemble
 from inferd.compile.batches import Inputs, Probe
 from inferd.compile.forest import LEAF, LEQ, Forest, Tree
@@ -305,14 +304,3 @@ def test_unseen_categories_are_asked_where_they_are_taken() -> None:
         words = {word for p in found for word in p.inputs["city"].ravel().tolist()}
         assert {"Rome", "Oslo", "Bonn"} <= words
         assert ("" in words) is taken
-
-
-@pytest.mark.formats
-def test_the_time_of_a_forest_is_bounded(data: SimpleNamespace) -> None:
-    """Probing a forest of a hundred trees takes seconds, and no minutes."""
-    from sklearn.ensemble import RandomForestClassifier
-
-    model = RandomForestClassifier(100, random_state=0).fit(data.rows, data.y)
-    start = monotonic_ns()
-    probes(Fitted(model, "scikit-learn"), {}, adjacent=True)
-    assert monotonic_ns() - start < 15e9

@@ -1,4 +1,4 @@
-"""Columns of categories on their way into trees: names to numbers, and single columns replaced."""
+"""Columns on their way into trees: categories by name, and columns computed anew."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -58,10 +58,17 @@ def replaced(
         if column > start:
             parts += context.select(whole, range(start, column)).parts
         (part,) = context.select(whole, [column]).parts
-        parts.append(part._replace(name=make(part)))
+        parts.append(anew(context, part, make(part)))
         start = column + 1
     if not parts:
         return matrix
     if start < matrix.width:
         parts += context.select(whole, range(start, matrix.width)).parts
     return context.matrix(Frame(tuple(parts)), matrix.dtype)
+
+
+def anew(context: Context, matrix: Value, name: str) -> Value:
+    """The tensor *name* as *matrix* with other numbers in the same columns: a threshold for one of
+    them is still worth probing in the model's own input."""
+    context._own[name] = context._own.get(matrix.name, [])
+    return matrix._replace(name=name)

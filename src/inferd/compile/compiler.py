@@ -14,7 +14,7 @@ from inferd.artifact import Artifact
 from inferd.compile import cache
 from inferd.compile.cache import Cache, Compiled
 from inferd.compile.conversion import ROUTES, Conversion
-from inferd.compile.converters.base import CannotConvert
+from inferd.compile.converters.base import MANY, CannotConvert
 from inferd.compile.example import example_row
 from inferd.compile.judge import described, judge
 from inferd.compile.parity import compare
@@ -22,7 +22,7 @@ from inferd.compile.probes import probes
 from inferd.compile.sample import read_sample
 from inferd.errors import InferdError
 from inferd.estimators.fitted import Fitted
-from inferd.metadata import EXAMPLE, FEATURES, REFUSES, VERDICT
+from inferd.metadata import EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.verdict import Verdict, encode
 
@@ -133,6 +133,8 @@ def _signed(fitted: Fitted, conversion: Conversion, verdict: Verdict) -> bytes:
         FEATURES: json.dumps(list(fitted.feature_names())),
     }
     model = conversion.model
+    if conversion.rows < MANY:
+        metadata[ROWS] = str(conversion.rows)
     del model.metadata_props[:]
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)

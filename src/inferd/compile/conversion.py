@@ -8,7 +8,7 @@ import numpy as np
 
 from inferd import plugins
 from inferd.compile import tree_ensemble
-from inferd.compile.converters.base import CannotConvert, Context
+from inferd.compile.converters.base import MANY, CannotConvert, Context
 from inferd.compile.graph import Value
 from inferd.estimators.fitted import Fitted
 from inferd.signature import TensorSpec
@@ -26,6 +26,8 @@ class Conversion(NamedTuple):
     """Nodes of trees that were read back and are the model's."""
     inexact: str
     """Why the last bit may differ; empty where it may not."""
+    rows: int = MANY
+    """How many rows one call may have."""
 
 
 def own(fitted: Fitted) -> Conversion:
@@ -44,7 +46,7 @@ def own(fitted: Fitted) -> Conversion:
     points = {column: np.unique(np.concatenate(each)) for column, each in context.points.items()}
     rounded = ", ".join(context.graph.inexact)
     inexact = f"each library rounds {rounded} in its own way" if rounded else ""
-    return Conversion(model, points, nodes, inexact)
+    return Conversion(model, points, nodes, inexact, context.rows)
 
 
 def _as(context: Context, made: Value, spec: TensorSpec) -> str:

@@ -38,6 +38,14 @@ class Tree(NamedTuple):
     """float64 [nodes, targets]; only the leaves' rows count."""
     members: Mapping[int, Array] = {}
     """The set of each MEMBER node, by node."""
+    target: int | None = None
+    """The only target that the weights, then [nodes, 1], are for."""
+
+    def summands(self) -> Iterator[tuple[int, Array]]:
+        """Each target that some leaf adds to, and the nodes' weights for it."""
+        added = self.weight[self.left == LEAF].any(axis=0)
+        for column in np.flatnonzero(added).tolist():
+            yield (column if self.target is None else self.target), self.weight[:, column]
 
     def levels(self) -> Iterator[Array]:
         """The nodes, root first, one depth at a time."""

@@ -18,7 +18,7 @@ IR_VERSION = 9
 
 # fmt: off
 REPRODUCIBLE = frozenset((
-    "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "Clip", "Concat", "Div", "Equal",
+    "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "Clip", "Concat", "CumSum", "Div", "Equal",
     "Expand", "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "Identity",
     "IsInf", "IsNaN", "LabelEncoder", "Less", "LessOrEqual", "Max", "Min", "Mul", "Neg",
     "Not", "Or", "ReduceMax", "Reshape", "Shape", "Sign", "Slice", "Split", "Sqrt", "Squeeze", "Sub",
@@ -27,7 +27,8 @@ REPRODUCIBLE = frozenset((
 # fmt: on
 """Operators whose result IEEE 754, or the comparison itself, determines to the last bit whatever
 library computes it. Sums of many terms (MatMul, ReduceSum) and transcendental functions are not
-among them. TreeEnsemble adds its trees in their order, which the parity check confirms."""
+among them. TreeEnsemble adds its trees in their order and CumSum one after the other, which the
+parity check confirms."""
 
 
 class Value(NamedTuple):

@@ -32,8 +32,8 @@ def write(graph: Graph, forest: Forest, matrix: Value) -> Value:
         writer.add_constant(int(target), forest.base[target])
     for tree in forest.trees:
         levels = list(tree.levels())
-        for target in range(forest.targets):
-            writer.add(tree, levels, target)
+        for target, weight in tree.summands():
+            writer.add(tree, levels, target, weight)
     if not writer.roots:
         writer.add_constant(0, 0.0)
     attributes = writer.attributes(forest)
@@ -58,9 +58,9 @@ class _Writer:
         self._nodes_of(0, 0, 0.0, 0, leaf, 1, leaf, 1)
         self._leaves_of(target, np.array([weight]))
 
-    def add(self, tree: Tree, levels: list[Array], target: int) -> None:
-        """*tree* as far as it bears on *target*."""
-        weight, uniform = collapse(tree, levels, target)
+    def add(self, tree: Tree, levels: list[Array], target: int, weights: Array) -> None:
+        """*tree* with the nodes' *weights* for *target*."""
+        weight, uniform = collapse(tree, levels, weights)
         if uniform[0]:
             if weight[0] != 0:  # adding nothing changes nothing
                 self.add_constant(target, weight[0])
@@ -125,10 +125,10 @@ class _Writer:
         self._leaves += len(weights)
 
 
-def collapse(tree: Tree, levels: list[Array], target: int) -> tuple[Array, Array]:
-    """The weight for *target* of each node below which all leaves weigh the same, and whether it is
-    such a node."""
-    weight = tree.weight[:, target].astype(float)
+def collapse(tree: Tree, levels: list[Array], weights: Array) -> tuple[Array, Array]:
+    """The weight of each node below which all leaves weigh the same, and whether it is such a
+    node."""
+    weight = weights.astype(float)
     uniform = tree.left == LEAF
     for level in reversed(levels):
         inner = level[tree.left[level] != LEAF]
@@ -147,18 +147,15 @@ def differences(forest: Forest, node: Any) -> int:
     """
     read = _Read(node)
     roots = list(read.tree_roots)
-    expected: list[tuple[Tree, int]] = []
+    expected = [(tree, *each) for tree in forest.trees for each in tree.summands()]
     wrong = int(read.n_targets != forest.targets)
     for target in np.flatnonzero(forest.base):
         wrong += not (roots and read.constant(roots.pop(0), int(target), forest.base[target]))
-    for tree in forest.trees:
-        leaves = tree.weight[np.concatenate([v[tree.left[v] == LEAF] for v in tree.levels()])]
-        expected += [(tree, target) for target in np.flatnonzero(leaves.any(axis=0))]
     if not expected and roots and not forest.base.any():
         return wrong + int(not read.constant(roots.pop(0), 0, 0.0)) + len(roots)
     wrong += abs(len(roots) - len(expected))
-    for root, (tree, target) in zip(roots, expected, strict=False):
-        wrong += read.compare(root, tree, int(target), forest.dtype)
+    for root, (tree, target, weight) in zip(roots, expected, strict=False):
+        wrong += read.compare(root, tree._replace(weight=weight[:, None], target=target), forest.dtype)
     return wrong
 
 
@@ -192,8 +189,8 @@ class _Read:
         ends = a["nodes_trueleafs"][root] and a["nodes_falseleafs"][root]
         return bool(ends and a["nodes_truenodeids"][root] == a["nodes_falsenodeids"][root])
 
-    def compare(self, root: int, tree: Tree, target: int, dtype: np.dtype[Any]) -> int:
-        """The places where the tree at *root* is not *tree*, as far as it bears on *target*."""
+    def compare(self, root: int, tree: Tree, dtype: np.dtype[Any]) -> int:
+        """The places where the tree at *root* is not *tree*, which has one target."""
         a, wrong = self._a, 0
         whole = self._is_constant(root)
         here = a["nodes_truenodeids"][[root]] if whole else np.array([root])
@@ -203,8 +200,8 @@ class _Read:
             inner = tree.left[there] != LEAF
             # Below a written leaf all leaves of the source have its weight.
             ends, ended = here[leaf & ~inner], there[leaf & ~inner]
-            wrong += int((a["leaf_targetids"][ends] != target).sum())
-            wrong += int((a["leaf_weights"][ends] != tree.weight[ended, target]).sum())
+            wrong += int((a["leaf_targetids"][ends] != tree.target).sum())
+            wrong += int((a["leaf_weights"][ends] != tree.weight[ended, 0]).sum())
             wrong += int((~leaf & ~inner).sum())
             at, node = here[~leaf & inner], there[~leaf & inner]
             member = tree.mode[node] == MEMBER

@@ -50,6 +50,11 @@ def shaped(value: Any, spec: TensorSpec) -> Array:
     return array.astype(object, copy=False)
 
 
+def none(spec: TensorSpec) -> Array:
+    """The answer to no rows."""
+    return np.empty((0, *spec.shape[1:]), spec.type.numpy)
+
+
 def _label(model: Any, value: Any) -> tuple[TensorSpec, str]:
     array = _array(value)
     classes = getattr(model, "classes_", None)

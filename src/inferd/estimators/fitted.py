@@ -85,8 +85,10 @@ class Fitted:
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Compute *outputs*, in that order, by the library's own methods; as ``Runtime.run``."""
-        table = self.table(inputs)
         specs = {spec.name: spec for spec in self.signature.outputs}
+        if not len(inputs[self.signature.inputs[0].name]):
+            return {name: answers.none(specs[name]) for name in outputs}  # libraries refuse no rows
+        table = self.table(inputs)
         made: dict[str, Any] = {}
         answer: dict[str, Array] = {}
         for name in outputs:

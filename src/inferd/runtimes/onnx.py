@@ -11,7 +11,7 @@ from inferd import plugins
 from inferd.artifact import Artifact
 from inferd.errors import BadArtifact, InferdError
 from inferd.finite import FiniteCheck, Refused
-from inferd.metadata import EXAMPLE, FEATURES, REFUSES, VERDICT
+from inferd.metadata import EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import BY_ONNX, Array
@@ -40,6 +40,9 @@ class OnnxRuntime(Runtime):
         self.verdict = decode(properties.get(VERDICT, ""))
         refusals = _refusals(properties.get(REFUSES, ""))
         self._check = FiniteCheck(refusals, self.feature_names()) if refusals else None
+        limit = properties.get(ROWS, "")
+        self._rows = int(limit) if limit.isascii() and limit.isdigit() else 0
+        """The rows that one call may have, where the file sets a limit."""
 
     @classmethod
     def recognises(cls, artifact: Artifact) -> bool:
@@ -61,6 +64,8 @@ class OnnxRuntime(Runtime):
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         if self._check:
             self._check(inputs)
+        if self._rows and len(next(iter(inputs.values()))) > self._rows:
+            return self._run_in_pieces(inputs, outputs)
         arrays = self._run(outputs, inputs, self._options)
         if self._maps:
             arrays = [
@@ -68,6 +73,21 @@ class OnnxRuntime(Runtime):
                 for name, a in zip(outputs, arrays, strict=True)
             ]
         return dict(zip(outputs, arrays))  # noqa: B905 - checking the lengths takes 0.2 us
+
+    def _run_in_pieces(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str]
+    ) -> dict[str, Array]:
+        rows = len(next(iter(inputs.values())))
+        parts = [
+            self._run(
+                outputs, {n: a[at : at + self._rows] for n, a in inputs.items()}, self._options
+            )
+            for at in range(0, rows, self._rows)
+        ]
+        return {
+            name: np.concatenate(column)
+            for name, column in zip(outputs, zip(*parts, strict=True), strict=True)
+        }
 
     def _matrix(self, name: str, maps: list[dict[Any, float]]) -> Array:
         """A list of maps as one row of scores each, in the order of the classes."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inferd import plugins
-from inferd.compile import tree_ensemble
+from inferd.compile import leaf_tables, tree_ensemble
 from inferd.compile.forest import Forest
 from inferd.compile.graph import Graph, Value
 from inferd.signature import TensorSpec
@@ -47,6 +47,8 @@ class Context:
         """Each tree ensemble written, by the name of its node's output, to be read back."""
         self.points: dict[int, list[Array]] = {}
         """Values worth probing in a column of the model's own input: thresholds, categories."""
+        self.rows = MANY
+        """How many rows one call of the graph may have."""
         self._own: dict[str, list[int]] = {}
         """The tensors whose columns are the model's own, and which those are."""
 
@@ -138,8 +140,14 @@ class Context:
 
     def forest(self, forest: Forest, matrix: Value) -> Value:
         """The sums of *forest*'s leaves: [N, targets], in the forest's own datatype."""
-        node = tree_ensemble.write(self.graph, forest, self.graph.cast(matrix, forest.dtype))
-        self.forests.append((node.name, forest))
+        narrow = self.graph.cast(matrix, forest.dtype)
+        if leaf_tables.suits(forest):
+            node, numbers = leaf_tables.write(self.graph, forest, narrow)
+            self.forests += numbers
+            self.rows = min(self.rows, leaf_tables.rows_at_once(forest))
+        else:
+            node = tree_ensemble.write(self.graph, forest, narrow)
+            self.forests.append((node.name, forest))
         columns = self._own.get(matrix.name, [])
         for feature, values in forest.points().items():
             if feature < len(columns) and columns[feature] != UNKNOWN:
@@ -148,6 +156,7 @@ class Context:
 
 
 UNKNOWN = -1
+MANY = 1 << 31
 HOLE = Value("", 1, np.dtype(np.void))
 """A column that the model was fitted with and never reads: no tensor."""
 

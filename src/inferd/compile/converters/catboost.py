@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inferd.compile.categories import anew
 from inferd.compile.converters.base import CannotConvert, Context, Converter, Frame
 from inferd.compile.forest import LEAF, LEQ, Forest, Tree
 from inferd.compile.graph import Value
@@ -102,7 +103,9 @@ def _raw(context: Context, ensemble: _Ensemble, frame: Frame) -> Value:
     """What the trees add up to, scaled and shifted: float64 [N, targets]."""
     if frame.width != ensemble.features:
         raise CannotConvert(f"{frame.width} columns for {ensemble.features} features")
-    matrix = context.graph.cast(context.matrix(frame, SINGLE), DOUBLE)
+    narrow = context.matrix(frame, SINGLE)
+    wide = anew(context, narrow, context.graph.cast(narrow, DOUBLE).name)
+    matrix = wide._replace(dtype=DOUBLE)
     targets = len(ensemble.bias)
     raw = context.forest(Forest(ensemble.trees, targets, DOUBLE, np.zeros(targets)), matrix)
     if ensemble.scale != 1:
@@ -198,12 +201,12 @@ def _value(context: Context, model: Any, raw: Value) -> Value:
 
 
 def _label(context: Context, model: Any, raw: Value) -> Value:
-    """CatBoostClassifier.predict: [N] for two classes, [N, 1] for more."""
+    """CatBoostClassifier.predict: [N]; for more than two classes CatBoost itself gives [N, 1]."""
     graph, classes = context.graph, np.asarray(model.classes_)
+    if len(classes) != max(2, raw.width):
+        raise CannotConvert(f"{len(classes)} classes of {raw.width} values")
     if raw.width > 1:
-        labels = context.labels(classes, context.argmax(raw))
-        column = graph.node("Unsqueeze", labels, np.array([1], np.int64))
-        return labels._replace(name=column, width=1)
+        return context.labels(classes, context.argmax(raw))
     if model.get_probability_threshold() != 0.5:
         raise CannotConvert("a threshold of its own")
     positive = Value(graph.node("Greater", context.flat(raw), np.float64(0)), 0, np.dtype(bool))

@@ -60,10 +60,11 @@ class Predict(Operation):
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
         document = decode(message.body, _DOCUMENT)
-        features = document.features if isinstance(document, Document) else document
+        features: Any = document.features if type(document) is Document else document
         handle = lookup(message.path.get("model"))
-        if type(features) is list and features and type(features[0]) not in ROWS:
-            inputs = handle.reader.one(features)  # the commonest, at once
+        kind = type(features[0]) if type(features) is list and features else list
+        if kind is not list and kind is not dict:  # one row, the commonest, at once
+            inputs = handle.reader.one(features)
             outputs = handle.role_outputs
             return PredictRequest(handle, inputs, outputs, 1, NO_PARAMETERS, one_row=True)
         return _request(handle, features, message.body)
