@@ -79,7 +79,7 @@ class _Tally:
                 wrong |= different
                 self.identical &= not different.any()
             else:
-                largest = max(largest, difference(ours, theirs))
+                largest = max(largest, float(differences(ours, theirs).max(initial=0.0)))
                 self.identical &= not unequal(ours, theirs).any()
         self.rows[kind] = self.rows.get(kind, 0) + rows
         self.wrong[kind] = self.wrong.get(kind, 0) + int(wrong.sum())
@@ -138,16 +138,14 @@ def is_label(spec: TensorSpec) -> bool:
     return spec.name == "label" or not spec.datatype.startswith("FP")
 
 
-def difference(ours: Array, theirs: Array) -> float:
-    """As ``Parity.largest_difference`` says."""
+def differences(ours: Array, theirs: Array) -> Array:
+    """How far numbers lie apart, each as ``Parity.largest_difference`` says."""
     a, b = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    apart = unequal(a, b)
-    a, b = a[apart], b[apart]
     with np.errstate(all="ignore"):
         far = np.where(
             np.isfinite(a) & np.isfinite(b), np.abs(a - b) / np.maximum(1, np.abs(a)), np.inf
         )
-    return float(far.max(initial=0.0))
+    return np.where(unequal(a, b), far, 0.0)
 
 
 def _again(run: Run, rows: Inputs, native: Mapping[str, Array], tally: _Tally) -> None:

@@ -133,6 +133,16 @@ class Source:
             near &= np.isfinite(values) & (np.abs(values - center) <= spreads * spread)
         return near
 
+    def nudged(self, rows: Inputs) -> dict[str, Array]:
+        """*rows* with each number replaced by the next one of its datatype, on either side."""
+        moved = {name: array.copy() for name, array in rows.items()}
+        for column in np.flatnonzero(~self.texts & ~self.named).tolist():
+            values = cells(moved, self.places[column])
+            sides = self.rng.choice([-np.inf, np.inf], len(values)).astype(values.dtype)
+            beside = np.nextafter(values, sides)
+            values[:] = np.where(np.isfinite(values) & np.isfinite(beside), beside, values)
+        return moved
+
     def is_numbered(self, column: int) -> bool:
         """Whether a column holds numbers of categories, to all appearances."""
         points = self.ranges[column].points

@@ -26,10 +26,10 @@ from inferd.compile.batches import (
     unequal,
 )
 from inferd.compile.boundary import Steps, boundary
-from inferd.compile.parity import is_label
+from inferd.compile.parity import differences, is_label
 from inferd.compile.probe_rows import HUGE, LARGE, SMALL, STRANGE, Source
 from inferd.compile.ranges import evenly, ranges
-from inferd.signature import Signature
+from inferd.signature import Signature, TensorSpec
 from inferd.tensors import Array
 
 COUNTS = {
@@ -44,10 +44,16 @@ COUNTS = {
 PAIRS = 48
 """Ways that are halved, of each of four sorts: between rows and along one column, to where a label
 changes and to where a score does."""
+TRIALS = 3
+"""How often a row is moved to see whether its answer is steady."""
 CELLS = 20_000_000
 """Values that all probes may have together."""
 NATIVE_NS = 2_500_000_000
 """What all calls of the model may take, about."""
+FAR = 10_000
+"""Spreads from the center of a column, beyond which an answer has to be steady; see ``steady``."""
+STEADY = {"FP64": 1e-11, "FP32": 1e-6, "FP16": 1e-3}
+"""How much a steady score may change with the last bits of a row, by its datatype."""
 NEAR = 100
 """Spreads from the center of each column, between which smooth models are searched for changes."""
 LEAST = 0.1
@@ -96,7 +102,8 @@ def probes(
     source = Source(fitted.signature, known, np.random.default_rng(seed))
     search = _Search(fitted, source, clock)
     for kind, rows in _drafts(search, sample):
-        search.keep(kind, rows)
+        vague = kind in ("ranges", "extremes") and not adjacent
+        search.keep(kind, search.steady(rows) if vague else rows)
     search.keep("boundary", _boundary(search, adjacent))
     return search.probes
 
@@ -176,6 +183,24 @@ class _Search:
         if len(kept):
             self.probes.append(Probe(kind, take(rows, kept)))
 
+    def steady(self, rows: Inputs) -> dict[str, Array]:
+        """*rows* without those far from all data where the model's own answer is made of rounding.
+
+        There it changes when each number becomes the next float; a form that adds up in another
+        order, as one of another library may, has other roundings, and neither is right.
+        """
+        far = np.flatnonzero(~self.source.within(rows, FAR))
+        unsteady = np.zeros(count(rows), bool)
+        kept, before = answered(self.fitted.run, take(rows, far), self._names)
+        far = far[kept]
+        for _ in range(TRIALS if len(far) else 0):
+            moved = self.source.nudged(take(rows, far))
+            also, after = answered(self.fitted.run, moved, self._names)
+            for spec in self.fitted.signature.outputs if after else ():
+                changed = _changed(spec, before[spec.name][also], after[spec.name])
+                unsteady[far[also]] |= changed
+        return take(rows, ~unsteady)
+
     def taking(self, value: object, columns: Sequence[int]) -> list[int]:
         """Those of *columns* in which the model takes *value*; of many, only some are tried."""
         if not columns:
@@ -205,6 +230,13 @@ class _Search:
         each = (self.clock() - start) / max(count(taken), 1)
         in_time = NATIVE_NS / 2 / (each * total) if each else 1.0
         return max(min(1.0, in_time, CELLS / (total * len(self.source.ranges))), LEAST)
+
+
+def _changed(spec: TensorSpec, before: Array, after: Array) -> Array:
+    """Which rows have another label, or a score that is not near: bool [rows]."""
+    if is_label(spec):
+        return np.asarray(flat(unequal(before, after)).any(axis=1))
+    return np.asarray(flat(differences(before, after)).max(axis=1) > STEADY[spec.datatype])
 
 
 def _near_ties(search: _Search, number: int) -> dict[str, Array]:

@@ -219,7 +219,9 @@ def note_all(thing: Any, notes: list[Note]) -> None:
             note.points.append(table[evenly(len(table), 200), column])
     if rows:
         table = np.concatenate(rows)
-        centers, spreads = table.mean(axis=0), table.std(axis=0)
+        within = _first(thing, VARIANCES, notes)
+        inner = 0.0 if within is None else np.maximum(within, 0)
+        centers, spreads = table.mean(axis=0), np.sqrt(table.var(axis=0) + inner)
     else:
         centers, spreads = _first(thing, CENTERS, notes), _first(thing, SPREADS, notes)
         variances = _first(thing, VARIANCES, notes)
