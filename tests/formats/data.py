@@ -167,7 +167,8 @@ def _middles(values: Array) -> Array:
 def _beside(values: Array, where: Array, kind: type, rng: np.random.Generator) -> Array:
     """The next number of *kind* above or below, at *where*."""
     toward: Array = np.where(rng.random(len(values)) < 0.5, np.inf, -np.inf).astype(kind)
-    return np.where(where, np.nextafter(values.astype(kind), toward).astype(np.float64), values)
+    with np.errstate(over="ignore"):  # denormals
+        return np.where(where, np.nextafter(values.astype(kind), toward).astype(np.float64), values)
 
 
 def _boundary(usual: Columns, free: Sequence[int], ask: Ask, rng: np.random.Generator) -> Pairs:

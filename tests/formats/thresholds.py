@@ -7,12 +7,14 @@ import numpy as np
 
 from inferd.tensors import Array
 
+LARGEST = 1e38
+
 
 def thresholds(model: Any) -> dict[int, Array]:
     """By column; empty where the model compares none, or not the columns as they are given."""
     found: dict[int, list[float]] = {}
     for column, value in _found(model):
-        if np.isfinite(value):  # a split on missing values alone has none
+        if abs(value) < LARGEST:  # others tell missing values from numbers, and nothing more
             found.setdefault(column, []).append(value)
     return {column: np.unique(values) for column, values in found.items()}
 

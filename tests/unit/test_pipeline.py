@@ -13,7 +13,6 @@ from inferd import log
 from inferd.artifact import Artifact
 from inferd.calls import InferRequest
 from inferd.clock import Nanoseconds, monotonic_ns
-from inferd.compile import compiler
 from inferd.engine import cache
 from inferd.engine.cost import Cost
 from inferd.engine.execution import Execution
@@ -180,8 +179,6 @@ def test_what_is_off_costs_nothing() -> None:
     def handler(call: Any, reply: Any) -> None: ...
 
     assert cache.off(handler) is router.off(handler) is admit.off(handler) is handler
-    artifact = Artifact(Path("x"))
-    assert compiler.off(artifact) is artifact
     assert door.off({}) == ""
 
 

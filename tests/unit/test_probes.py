@@ -143,6 +143,21 @@ def test_the_boundary_is_asked_from_both_sides() -> None:
     assert ((rows < 0) & (rows > -1e-6)).any()
 
 
+def test_answers_made_of_rounding_prove_nothing() -> None:
+    """Far from all data, rows whose answer hangs on the last bit of their numbers are asked only
+    for a form that is to be exact."""
+
+    def parity(inputs: Inputs, _: Sequence[str]) -> Mapping[str, Array]:
+        return {"label": (np.floor(np.nan_to_num(inputs["X"][:, 0]) / 2) % 2 == 0).astype(int)}
+
+    def large(adjacent: bool) -> int:
+        rows = np.abs(rows_of(probes(Asked(run=parity), {}, adjacent=adjacent), "ranges"))[:, 0]
+        return int(((rows > 2**52) & (rows < 2**54)).sum())
+
+    assert large(True) > 100
+    assert large(False) < large(True) / 4
+
+
 def forest(dtype: Any, *thresholds: float) -> Forest:
     """Trees that ask the second column, each of one threshold; leaves of 0 and 1."""
     trees = [

@@ -41,7 +41,7 @@ def add_to(commands: Any) -> None:
         "doctor",
         help="show what is installed, and what does not match a model",
         description="Look at this installation, and at models, for what commonly goes wrong:"
-        " a package that is missing, a model that another version wrote, a module that is not found.",
+        " a package that is missing, a model that another version wrote, a module not found.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -75,9 +75,7 @@ def examine(path: Path) -> list[Finding]:
         return [Finding(False, "loads", str(error))]
     findings = [Finding(True, "loads", f"by {opener.name}: {runtime.signature}")]
     if runtime.fitted is not None:
-        findings += [
-            _versions(library, *both) for library, both in runtime.fitted.versions.items()
-        ]
+        findings += [_versions(library, *both) for library, both in runtime.fitted.versions.items()]
     runtime.close()
     return findings
 

@@ -25,9 +25,9 @@ def numbered(context: Context, model: Any, frame: Frame) -> Frame:
         if kind.categories is None:
             continue
         names = list(kind.categories)
+        if not all(isinstance(name, str) for name in names):
+            raise CannotConvert("pandas' categories that are no strings")
         at = _part_of(frame, column)
-        if not all(isinstance(name, str) for name in names) or parts[at].dtype != object:
-            raise CannotConvert("named categories that are no strings")
         codes = context.graph.node(
             "LabelEncoder",
             parts[at],
@@ -42,10 +42,11 @@ def numbered(context: Context, model: Any, frame: Frame) -> Frame:
 
 def _part_of(frame: Frame, column: int) -> int:
     """The part that holds *column*, and nothing else."""
-    starts = np.cumsum([0, *(part.width for part in frame.parts)]).tolist()
-    if column not in starts or frame.parts[starts.index(column)].width != 1:
-        raise CannotConvert("named categories among other columns")
-    return int(starts.index(column))
+    starts = np.cumsum([0, *(part.width for part in frame.parts)])
+    at = int(np.searchsorted(starts, column, side="right")) - 1
+    if frame.parts[at].width != 1 or frame.parts[at].dtype != object:
+        raise CannotConvert("pandas' categories that come as numbers")
+    return at
 
 
 def replaced(

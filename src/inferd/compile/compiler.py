@@ -3,9 +3,9 @@ library has to answer."""
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,7 @@ from inferd.compile.probes import probes
 from inferd.compile.sample import read_sample
 from inferd.errors import InferdError
 from inferd.estimators.fitted import Fitted
+from inferd.log import logger
 from inferd.metadata import EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.verdict import Verdict, encode
@@ -92,19 +93,32 @@ def compile_fitted(fitted: Fitted, options: Options, digest: str = "") -> Compil
         "library": fitted.library,
     }
     refused: list[Verdict] = []
-    for route, convert in ROUTES.items():
-        options.progress(f"writing {fitted.library} as ONNX ({route})")
-        try:
-            conversion = convert(fitted)
-        except CannotConvert as error:
-            refused.append(Verdict(kind="native", reason=str(error)))
-            continue
-        verdict = msgspec.structs.replace(_probe(fitted, conversion, options), route=route, **known)
-        if verdict.kind != "native":
-            return Compiled(verdict, _signed(fitted, conversion, verdict))
-        refused.append(verdict)
-    # What the first route found wrong is what the model is about.
-    return Compiled(msgspec.structs.replace(refused[0], **known), None)
+    for route in ROUTES:
+        compiled = _by_route(route, fitted, options, known)
+        if compiled.onnx is not None:
+            return compiled
+        refused.append(compiled.verdict)
+    return Compiled(refused[0], None)  # what the first route found wrong is what the model is about
+
+
+def _by_route(route: str, fitted: Fitted, options: Options, known: Mapping[str, Any]) -> Compiled:
+    """Convert, probe and judge; *known* goes into the verdict."""
+    options.progress(f"writing {fitted.library} as ONNX ({route})")
+    conversion: Conversion | None = None
+    try:
+        conversion = ROUTES[route](fitted)
+        verdict = _probe(fitted, conversion, options)
+    except CannotConvert as error:
+        verdict = Verdict(kind="native", reason=str(error))
+    except InferdError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not keep the library from answering
+        logger.warning("compiling by %s failed; please report it", route, exc_info=error)
+        verdict = Verdict(kind="native", reason=f"compiling failed ({type(error).__name__})")
+    verdict = msgspec.structs.replace(verdict, route=route, **known)
+    if conversion is None or verdict.kind == "native":
+        return Compiled(verdict, None)
+    return Compiled(verdict, _signed(fitted, conversion, verdict))
 
 
 def _probe(fitted: Fitted, conversion: Conversion, options: Options) -> Verdict:

@@ -1,6 +1,7 @@
 """A fitted model as ONNX bytes with the model's own signature: by our own converters, or by
 skl2onnx where those have none."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -71,12 +72,14 @@ def by_skl2onnx(fitted: Fitted) -> Conversion:
     options = {id(fitted.model): {"zipmap": False}} if hasattr(fitted.model, "classes_") else None
     kind = DoubleTensorType([None, spec.shape[1]])
     try:
-        made = skl2onnx.convert_sklearn(
-            fitted.model,
-            initial_types=[(spec.name, kind)],
-            options=options,
-            target_opset={"": 17, "ai.onnx.ml": 3},
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own, about its dependencies
+            made = skl2onnx.convert_sklearn(
+                fitted.model,
+                initial_types=[(spec.name, kind)],
+                options=options,
+                target_opset={"": 17, "ai.onnx.ml": 3},
+            )
     except Exception as error:  # noqa: BLE001 - its converters raise whatever they stumble on
         raise CannotConvert(f"skl2onnx: {type(error).__name__}") from None
     return Conversion(_fitted_to(fitted, made), {}, 0, "it was written by skl2onnx")

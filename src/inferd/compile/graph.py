@@ -21,8 +21,8 @@ REPRODUCIBLE = frozenset((
     "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "Clip", "Concat", "CumSum", "Div", "Equal",
     "Expand", "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "Identity",
     "IsInf", "IsNaN", "LabelEncoder", "Less", "LessOrEqual", "Max", "Min", "Mul", "Neg",
-    "Not", "Or", "ReduceMax", "Reshape", "Shape", "Sign", "Slice", "Split", "Sqrt", "Squeeze", "Sub",
-    "Transpose", "TreeEnsemble", "Unsqueeze", "Where", "Xor",
+    "Not", "Or", "ReduceMax", "Reshape", "Shape", "Sign", "Slice", "Split", "Sqrt", "Squeeze",
+    "Sub", "Transpose", "TreeEnsemble", "Unsqueeze", "Where", "Xor",
 ))  # one a line would be a page of nothing
 # fmt: on
 """Operators whose result IEEE 754, or the comparison itself, determines to the last bit whatever

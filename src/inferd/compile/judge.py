@@ -15,7 +15,7 @@ the rounding of sums in another order, far below what any use of a score could t
 def judge(conversion: Conversion, parity: Parity, signature: Signature) -> Verdict:
     """The verdict on *conversion*. Labels must agree on every probe; there is no waiver for
     ties."""
-    shown = {
+    shown: dict[str, Any] = {
         "probes": parity.rows,
         "largest_difference": parity.largest_difference,
         "kinds": parity.kinds,

@@ -1,5 +1,5 @@
-"""A forest whose leaves weigh something for many targets: each tree tells its leaf's number, and the
-leaves' weights are looked up and added, tree after tree.
+"""A forest whose leaves weigh something for many targets: each tree tells its leaf's number, and
+the leaves' weights are looked up and added, tree after tree.
 
 Writing each tree once for each target, as ``tree_ensemble`` does, is slower from a few targets on:
 ten classes and 100 trees take 78 us a row of many so, and 17 by tables.

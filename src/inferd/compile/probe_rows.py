@@ -139,7 +139,8 @@ class Source:
         for column in np.flatnonzero(~self.texts & ~self.named).tolist():
             values = cells(moved, self.places[column])
             sides = self.rng.choice([-np.inf, np.inf], len(values)).astype(values.dtype)
-            beside = np.nextafter(values, sides)
+            with np.errstate(over="ignore", under="ignore"):
+                beside = np.nextafter(values, sides)
             values[:] = np.where(np.isfinite(values) & np.isfinite(beside), beside, values)
         return moved
 

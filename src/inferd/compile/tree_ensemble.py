@@ -28,8 +28,8 @@ FIELDS = (
 def write(graph: Graph, forest: Forest, matrix: Value) -> Value:
     """Add a TreeEnsemble over *matrix*, which has the forest's dtype: the sums, [N, targets]."""
     writer = _Writer()
-    for target in np.flatnonzero(forest.base):
-        writer.add_constant(int(target), forest.base[target])
+    for start in np.flatnonzero(forest.base).tolist():
+        writer.add_constant(start, forest.base[start])
     for tree in forest.trees:
         levels = list(tree.levels())
         for target, weight in tree.summands():
@@ -149,13 +149,15 @@ def differences(forest: Forest, node: Any) -> int:
     roots = list(read.tree_roots)
     expected = [(tree, *each) for tree in forest.trees for each in tree.summands()]
     wrong = int(read.n_targets != forest.targets)
-    for target in np.flatnonzero(forest.base):
-        wrong += not (roots and read.constant(roots.pop(0), int(target), forest.base[target]))
+    for start in np.flatnonzero(forest.base).tolist():
+        wrong += not (roots and read.constant(roots.pop(0), start, forest.base[start]))
     if not expected and roots and not forest.base.any():
         return wrong + int(not read.constant(roots.pop(0), 0, 0.0)) + len(roots)
     wrong += abs(len(roots) - len(expected))
     for root, (tree, target, weight) in zip(roots, expected, strict=False):
-        wrong += read.compare(root, tree._replace(weight=weight[:, None], target=target), forest.dtype)
+        wrong += read.compare(
+            root, tree._replace(weight=weight[:, None], target=target), forest.dtype
+        )
     return wrong
 
 

@@ -34,9 +34,8 @@ def role_of(model: Any) -> str:
         kind = model.__sklearn_tags__().estimator_type
     if kind in ("classifier", "outlier_detector", "clusterer", "regressor"):
         return str(kind)
-    return (
-        "classifier" if hasattr(model, "classes_") or _has(model, "predict_proba") else "regressor"
-    )
+    knows = np.size(getattr(model, "classes_", ())) > 0 or _has(model, "predict_proba")
+    return "classifier" if knows else "regressor"
 
 
 def shaped(value: Any, spec: TensorSpec) -> Array:

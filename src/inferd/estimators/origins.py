@@ -77,7 +77,8 @@ AS_UBJSON = re.compile(rb"version\[#L.{8}[iUIlL](.)[iUIlL](.)[iUIlL](.)", re.DOT
 """Three numbers, each after the letter of its own type; all of one byte so far."""
 
 PICKLED = re.compile(
-    rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c.|X.{4}|\x8d.{8}|U.)([0-9][0-9A-Za-z.+]{2,30})",
+    rb"_sklearn_version(?:\x94|q.|r.{4}|\np\d+\n)?(?:\x8c.|X.{4}|\x8d.{8}|V)"
+    rb"(\d+\.\d+(?:\.\d+)?(?:\.?(?:a|b|rc|dev|post)\d+)*)",
     re.DOTALL,
 )
-"""The key and the value as the pickle's protocols write two strings in a row."""
+"""The key and the value as each of pickle's protocols writes two strings in a row."""

@@ -23,12 +23,16 @@ class Tables:
         the columns that it takes as pandas' categories."""
         self.inputs = inputs
         self._names = list(names) if names is not None else None
-        self._categories = {at: list(c) for at, c in enumerate(categories) if c is not None}
         self._documents = len(inputs[0].shape) == 1
         self._matrix = len(inputs) == 1 and inputs[0].datatype != "BYTES" and not self._documents
         self._pandas: Any = None
-        if self._names is not None or self._categories:
+        if self._names is not None or any(each is not None for each in categories):
             self._pandas = plugins.require("pandas", "sklearn")
+        self._categories = {
+            at: self._pandas.CategoricalDtype(list(each))
+            for at, each in enumerate(categories)
+            if each is not None
+        }
 
     def make(self, inputs: Mapping[str, Array]) -> Any:
         """The table of *inputs*, which fit the signature."""
@@ -73,8 +77,10 @@ class Tables:
     def _column(self, at: int, values: Array) -> Any:
         values = _texts(values) if values.dtype.kind in "OSU" else values
         if at in self._categories:
-            # An unknown category is a missing value, as for whoever makes the column in this way.
-            return self._pandas.Categorical(values, categories=self._categories[at])
+            kind = self._categories[at]
+            # An unknown category is -1, which is a missing value.
+            codes = kind.categories.get_indexer(values)
+            return self._pandas.Categorical.from_codes(codes, dtype=kind)
         return self._pandas.Series(values, dtype=values.dtype)
 
 

@@ -1,20 +1,16 @@
 """scikit-learn's predictors that are no trees, compiled, against their own answers."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from inferd.compile.converters.base import CannotConvert, Context
-from inferd.signature import TensorSpec
-from inferd.tensors import Array, datatype_of
+from inferd.compile.converters.base import CannotConvert
 
 pytest.importorskip("sklearn")
 
 from sklearn import (
-    cluster,
     covariance,
     cross_decomposition,
     discriminant_analysis,
@@ -23,135 +19,31 @@ from sklearn import (
     isotonic,
     kernel_ridge,
     linear_model,
-    mixture,
     naive_bayes,
     neighbors,
     neural_network,
-    semi_supervised,
     svm,
 )
 from sklearn.gaussian_process import kernels
 
-COLUMNS = 4
-NAMES = np.array(["ant", "bee", "cat", "dog"])
-METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
-TOLERANCE = 1e-10
-"""Relative to a score, or to 1 where that is larger."""
-
-
-def table(rows: int = 120, seed: int = 0) -> Array:
-    """Halves and quarters, so that many rows and many sums are alike."""
-    random = np.random.default_rng(seed)
-    values = np.round(random.normal(size=(rows, COLUMNS)) * 4) / 4
-    values[rows // 2 :: 7] = values[: len(values[rows // 2 :: 7])]
-    return values
-
-
-def numbers(rows: Array, classes: int = 2) -> Array:
-    """The number of a class for each row, with noise."""
-    random = np.random.default_rng(5)
-    score = rows @ [1.0, -0.5, 0.25, 2.0][: rows.shape[1]] + random.normal(size=len(rows)) * 0.7
-    cuts = np.quantile(score, np.linspace(0, 1, classes + 1)[1:-1])
-    found: Array = np.searchsorted(cuts, score)
-    return found
-
-
-def targets(rows: Array, outputs: int = 1) -> Array:
-    """What a regressor learns."""
-    made = np.column_stack(
-        [np.sin(rows[:, 0] + k) + rows[:, 3] * (k + 0.3) for k in range(outputs)]
-    )
-    return made[:, 0] if outputs == 1 else made
-
-
-def asked(fitted: Array) -> Array:
-    """Rows beside, between, on, and far from those that a model was fitted on."""
-    random = np.random.default_rng(9)
-    pairs = fitted[random.integers(0, len(fitted), (600, 2))]
-    grid = random.integers(-2, 3, (500, fitted.shape[1])).astype(float)
-    small = random.normal(size=(200, fitted.shape[1])) * 1e-9
-    large = random.normal(size=(200, fitted.shape[1])) * 10.0 ** random.integers(1, 7, (200, 1))
-    plain = random.normal(size=(400, fitted.shape[1]))
-    zeros = np.zeros((3, fitted.shape[1]))
-    return np.vstack([fitted, fitted, pairs.mean(axis=1), grid, small, large, plain, zeros, -zeros])
-
-
-def fit(model: Any, rows: Any, target: Any = None) -> Any:
-    """*model* fitted, whatever it warns of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return model.fit(rows) if target is None else model.fit(rows, target)
-
-
-def session(model: Any, width: int, method: str) -> Any:
-    """What answers as *model*'s *method*."""
-    context = Context()
-    frame = context.inputs([TensorSpec("X", "FP64", (-1, width))])
-    made = context.emit(model, frame, method)
-    shape = (-1, made.width) if made.width else (-1,)
-    spec = TensorSpec("Y", datatype_of(np.empty(0, made.dtype)).name, shape)
-    context.graph.output(spec, made.name)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(context.graph.finish().SerializeToString(), options)
-
-
-def answer(model: Any, rows: Array, method: str) -> Array:
-    """The library's."""
-    name, _, part = method.partition(":")
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        made = getattr(model, name)(rows)
-    return np.asarray(made[int(part)] if part else made)
-
-
-def compared(got: Array, expected: Array, method: str, tolerance: float = TOLERANCE) -> float:
-    """Assert that labels are equal and scores near; how far they are apart."""
-    assert got.shape == expected.shape
-    if expected.dtype.kind in "OUS":
-        assert got.tolist() == expected.tolist()
-        return 0.0
-    assert got.dtype == expected.dtype
-    if expected.dtype.kind != "f":
-        assert int((got != expected).sum()) == 0
-        return 0.0
-    with np.errstate(all="ignore"):
-        apart = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
-    apart = np.where((got == expected) | (np.isnan(got) & np.isnan(expected)), 0.0, apart)
-    worst = float(apart.max(initial=0.0))
-    assert worst <= tolerance, f"{method}: {worst:.2g} apart"
-    return worst
-
-
-def same(model: Any, rows: Array, methods: Any = METHODS, tolerance: float = TOLERANCE) -> float:
-    """Assert that both forms agree, all rows at once and one alone; the largest difference."""
-    worst = 0.0
-    for method in methods:
-        if not hasattr(model, method.partition(":")[0]):
-            continue
-        runs = session(model, rows.shape[1], method)
-        for some in (rows, rows[7:8]):
-            got = runs.run(None, {"X": some})[0]
-            worst = max(worst, compared(got, answer(model, some, method), method, tolerance))
-    return worst
-
-
-def classes_of(kind: str, rows: Array) -> Array:
-    """Two, three, or four named classes."""
-    match kind:
-        case "two":
-            return numbers(rows)
-        case "three":
-            return numbers(rows, 3) * 2 - 1
-        case _:
-            return NAMES[numbers(rows, 4)]
-
-
-KINDS = ("two", "three", "named")
+from tests.unit.converters.predicting import (
+    COLUMNS,
+    KINDS,
+    asked,
+    classes_of,
+    fit,
+    numbers,
+    same,
+    session,
+    table,
+    targets,
+)
 
 LINEAR_CLASSIFIERS = [
     linear_model.LogisticRegression(),
-    linear_model.LogisticRegressionCV(Cs=3, cv=3, use_legacy_attributes=False, scoring="accuracy"),
+    linear_model.LogisticRegressionCV(
+        Cs=1, cv=2, max_iter=9, use_legacy_attributes=False, scoring="accuracy"
+    ),
     linear_model.Perceptron(),
     linear_model.RidgeClassifier(),
     linear_model.RidgeClassifierCV(),
@@ -404,109 +296,6 @@ def test_categories(kind: str) -> None:
     for value in (-1.0, 4.0, 1e6):
         with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument):
             session(model, COLUMNS, "predict").run(None, {"X": np.full((1, COLUMNS), value)})
-
-
-@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
-@pytest.mark.parametrize("bayesian", [False, True])
-def test_mixtures(kind: str, bayesian: bool) -> None:
-    """Components and their chances are the library's, far from the data too."""
-    rows = table()
-    maker = mixture.BayesianGaussianMixture if bayesian else mixture.GaussianMixture
-    same(fit(maker(3, covariance_type=kind, random_state=0), rows), asked(rows))
-
-
-def test_a_mixture_of_dirichlet_distributions() -> None:
-    """The other prior of weights is known, too."""
-    prior = "dirichlet_distribution"
-    model = mixture.BayesianGaussianMixture(
-        3, weight_concentration_prior_type=prior, random_state=0
-    )
-    same(fit(model, table()), asked(table()))
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        cluster.KMeans(5, n_init=2, random_state=0),
-        cluster.MiniBatchKMeans(5, n_init=2, random_state=0),
-        cluster.BisectingKMeans(6, random_state=0),
-        cluster.BisectingKMeans(1),
-        cluster.Birch(threshold=0.4, n_clusters=4),
-        cluster.AffinityPropagation(random_state=0),
-        cluster.MeanShift(bandwidth=1.0),
-    ],
-    ids=str,
-)
-def test_clusterers(model: Any) -> None:
-    """Rows belong to the library's clusters; those between two centres as well."""
-    rows = table(300)
-    fit(model, rows)
-    if isinstance(model, cluster.BisectingKMeans) and model.n_clusters == 1:
-        with pytest.raises(CannotConvert):
-            session(model, COLUMNS, "predict")
-        return
-    same(model, asked(rows), ["predict"])
-
-
-def test_rows_between_centres() -> None:
-    """A row as far from one centre as from another belongs to the first."""
-    centres = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
-    model = fit(cluster.KMeans(5, n_init=1, init=centres), centres)
-    model.cluster_centers_ = centres
-    steps = np.arange(-40, 60) / 20.0
-    same(model, np.array([[a, b] for a in steps for b in steps]), ["predict"])
-
-
-@pytest.mark.parametrize(
-    "kernel",
-    [
-        None,
-        kernels.RBF(0.7) + kernels.WhiteKernel(0.3),
-        2.0 * kernels.RBF([0.5, 1.0, 2.0, 3.0]) + kernels.WhiteKernel(0.3),
-        kernels.Matern(nu=0.5) + kernels.WhiteKernel(0.3),
-        kernels.Matern(nu=1.5) + kernels.WhiteKernel(0.3),
-        kernels.Matern(nu=2.5) + kernels.WhiteKernel(0.3),
-        kernels.DotProduct() + kernels.WhiteKernel(0.3),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("normalize_y", [False, True])
-def test_gaussian_processes(kernel: Any, normalize_y: bool) -> None:
-    """The mean is the library's."""
-    rows = table(60)
-    model = gaussian_process.GaussianProcessRegressor(
-        kernel, alpha=0.05, normalize_y=normalize_y, optimizer=None
-    )
-    same(fit(model, rows, targets(rows)), asked(rows))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_label_propagation(kind: str) -> None:
-    """Labels spread from the fitted rows as in the library."""
-    rows = table()
-    codes = numbers(rows, KINDS.index(kind) + 2)
-    codes[::3] = -1
-    near = asked(rows)
-    near = near[np.abs(near).max(axis=1) < 5]
-    for model in (
-        semi_supervised.LabelPropagation(gamma=1),
-        semi_supervised.LabelSpreading(gamma=1),
-    ):
-        same(fit(model, rows, codes), near)
-
-
-@pytest.mark.parametrize("bounds", ["clip", "nan"])
-def test_steps(bounds: Any) -> None:
-    """Numbers on, between and beyond the thresholds are interpolated as in the library."""
-    rows = table()[:, :1]
-    model = fit(isotonic.IsotonicRegression(out_of_bounds=bounds), rows, targets(table()))
-    known = model.X_thresholds_[:, None]
-    near = [known, np.nextafter(known, -9), np.nextafter(known, 9), asked(rows)]
-    same(model, np.vstack(near), ("predict", "transform"))
-    flat = fit(
-        isotonic.IsotonicRegression(out_of_bounds=bounds), np.full((9, 1), 2.0), np.arange(9)
-    )
-    same(flat, asked(rows), ["predict"])
 
 
 def test_several_labels_of_a_perceptron() -> None:

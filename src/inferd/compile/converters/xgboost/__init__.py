@@ -16,6 +16,7 @@ from inferd.compile.converters.xgboost.booster import Booster, read
 from inferd.compile.converters.xgboost.links import DOUBLE, SINGLE, link
 from inferd.compile.forest import Forest
 from inferd.compile.graph import Value
+from inferd.tensors import Array
 
 CLASSIFIERS = frozenset(("XGBClassifier", "XGBRFClassifier"))
 OTHERS = frozenset(("XGBRegressor", "XGBRFRegressor", "XGBRanker"))
@@ -99,6 +100,8 @@ def _label(context: Context, model: Any, booster: Booster, margin: Value) -> Val
         # Not of the margins: different ones become equal probabilities, and the first one wins.
         index = context.argmax(link(context, "softmax", margin))
         return context.labels(np.asarray(model.classes_), index)
+    if margin.width > 1 and model.n_classes_ != 2:
+        raise CannotConvert("several targets of several classes")
     exceeds = graph.node("GreaterOrEqual", margin, _cut(booster))
     truth = margin._replace(name=exceeds, dtype=np.dtype(bool))
     if margin.width > 1:
@@ -107,30 +110,29 @@ def _label(context: Context, model: Any, booster: Booster, margin: Value) -> Val
 
 
 def _cut(booster: Booster) -> np.float32:
-    """The smallest margin for which the library's own answer exceeds 0.5: for the label's sake."""
-    rows = np.zeros((1, booster.features), np.float32)
+    """The smallest margin for which the library's own answer exceeds 0.5: for the label's sake.
 
-    def exceeds(margin: np.float32) -> bool:
-        margins = np.full((1, len(booster.base)), margin, np.float32)
-        answer = booster.stump.inplace_predict(rows, base_margin=margins, validate_features=False)
-        return bool(np.asarray(answer).reshape(-1)[0] > 0.5)
-
-    low, high = _number(np.float32(-np.inf)), _number(np.float32(np.inf))
+    Sought among all float32 numbers in order, some thousand at a time.
+    """
+    low, high = -INFINITY, INFINITY
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if exceeds(_float(middle)) else (middle, high)
-    return _float(high)
+        asked = np.arange(low + 1, high, max(1, (high - low) // 2000))
+        over = np.flatnonzero(booster.answers(_floats(asked)) > 0.5)
+        first = int(over[0]) if len(over) else len(asked)
+        low, high = (
+            int(asked[first - 1]) if first else low,
+            int(asked[first]) if len(over) else high,
+        )
+    return np.float32(_floats(np.array([high]))[0])
 
 
-def _number(value: np.float32) -> int:
-    """The place of *value* among all float32 numbers in order."""
-    bits = int(value.view(np.int32))
-    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+INFINITY = int(np.float32(np.inf).view(np.int32))
+"""Its place in that order, of which 0 is the middle."""
 
 
-def _float(number: int) -> np.float32:
-    bits = np.int32(abs(number)).view(np.float32)
-    return bits if number >= 0 else -bits
+def _floats(places: Array) -> Array:
+    """The float32 numbers at *places* in their order."""
+    return np.copysign(np.abs(places).astype(np.int32).view(np.float32), places)
 
 
 def _probabilities(context: Context, model: Any, booster: Booster, margin: Value) -> Value:
