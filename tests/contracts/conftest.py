@@ -1,23 +1,132 @@
 """Models that the contracts are checked with."""
 
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import catboost
+import lightgbm
+import numpy as np
 import pytest
+import skops.io
+import xgboost
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import IsolationForest, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from tests.unit import onnx_files
 
+RANDOM = np.random.default_rng(1)
+X = RANDOM.normal(size=(60, 3))
+Y = np.digitize(X[:, 0], [-0.5, 0.5])
+WORDS = np.take(["low", "mid", "top"], Y)
+
+ONNX: dict[str, Callable[[Path], Any]] = {
+    "classifier": onnx_files.classifier,
+    "maps": lambda path: onnx_files.classifier(path, zipmap=True),
+    "words": lambda path: onnx_files.classifier(path, names=["a", "b", "c"]),
+    "columns": onnx_files.columns,
+    "two inputs": onnx_files.adder,
+    "text": lambda path: onnx_files.identity(path, [None, 2], onnx_files.STRING),
+    "fixed": lambda path: onnx_files.identity(path, [1, 4]),
+    "scalar": lambda path: onnx_files.identity(path, []),
+}
+
+
+def _pickled(model: Any) -> Callable[[Path], Any]:
+    return lambda path: path.write_bytes(pickle.dumps(model()))
+
+
+def _mixed() -> Any:
+    rows = np.c_[X.astype(object), WORDS]
+    columns = ColumnTransformer([("n", StandardScaler(), [0]), ("w", OneHotEncoder(), [3])])
+    return make_pipeline(columns, LogisticRegression()).fit(rows, Y)
+
+
+SKLEARN: dict[str, Callable[[Path], Any]] = {
+    "classifier": _pickled(lambda: RandomForestClassifier(3).fit(X, Y)),
+    "words": _pickled(lambda: LogisticRegression().fit(X, WORDS)),
+    "regressor": _pickled(lambda: LinearRegression().fit(X, np.c_[Y, Y])),
+    "outliers": _pickled(lambda: IsolationForest(n_estimators=3).fit(X)),
+    "columns": _pickled(_mixed),
+    "text": _pickled(lambda: make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(WORDS, Y)),
+}
+
+
+def _xgboost(model: Any) -> Callable[[Path], Any]:
+    return lambda path: model.set_params(n_estimators=2).fit(X, Y).save_model(path)
+
+
+XGBOOST: dict[str, Callable[[Path], Any]] = {
+    "classifier": _xgboost(xgboost.XGBClassifier()),
+    "regressor": _xgboost(xgboost.XGBRegressor()),
+}
+
+
+def _lightgbm(model: Any) -> Callable[[Path], Any]:
+    model.set_params(n_estimators=2, verbose=-1)
+    return lambda path: model.fit(X, Y).booster_.save_model(path)
+
+
+LIGHTGBM: dict[str, Callable[[Path], Any]] = {
+    "classifier": _lightgbm(lightgbm.LGBMClassifier()),
+    "regressor": _lightgbm(lightgbm.LGBMRegressor()),
+}
+
+
+def _catboost(model: Any, labels: Any) -> Callable[[Path], Any]:
+    model.set_params(iterations=2, verbose=0, allow_writing_files=False)
+    return lambda path: model.fit(X, labels).save_model(str(path))
+
+
+CATBOOST: dict[str, Callable[[Path], Any]] = {
+    "classifier": _catboost(catboost.CatBoostClassifier(), Y),
+    "words": _catboost(catboost.CatBoostClassifier(), WORDS),
+    "regressor": _catboost(catboost.CatBoostRegressor(), Y),
+}
+
+FORMATS: dict[str, tuple[str, dict[str, Callable[[Path], Any]]]] = {
+    "onnx": (".onnx", ONNX),
+    "sklearn": (".pkl", SKLEARN),
+    "skops": (
+        ".skops",
+        {"classifier": lambda path: skops.io.dump(LogisticRegression().fit(X, Y), path)},
+    ),
+    "xgboost": (".ubj", XGBOOST),
+    "lightgbm": (".txt", LIGHTGBM),
+    "catboost": (".cbm", CATBOOST),
+}
+"""How each kind of model of a format is written, with the suffix of its files. A new runtime adds
+its own here, called as its file is; ``classifier`` is among them."""
+
+
+class ModelFiles:
+    """Writes each file when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, format_: str, kind: str) -> Path:
+        """The path of a model of *kind* in *format_*."""
+        suffix, kinds = FORMATS[format_]
+        path = self.folder / format_ / f"{kind.replace(' ', '_')}{suffix}"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            kinds[kind](path)
+        return path
+
 
 @pytest.fixture(scope="session")
-def onnx_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def model_files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
+    """The file of a format's kind of model."""
+    return ModelFiles(tmp_path_factory.mktemp("contract-models"))
+
+
+@pytest.fixture(scope="session")
+def onnx_models(model_files: ModelFiles) -> dict[str, Path]:
     """One ONNX file of each kind of model, by name."""
-    folder = tmp_path_factory.mktemp("contract-models")
-    return {
-        "classifier": onnx_files.classifier(folder / "classifier.onnx"),
-        "maps": onnx_files.classifier(folder / "maps.onnx", zipmap=True),
-        "words": onnx_files.classifier(folder / "words.onnx", names=["a", "b", "c"]),
-        "columns": onnx_files.columns(folder / "columns.onnx"),
-        "two inputs": onnx_files.adder(folder / "adder.onnx"),
-        "text": onnx_files.identity(folder / "text.onnx", [None, 2], onnx_files.STRING),
-        "fixed": onnx_files.identity(folder / "fixed.onnx", [1, 4]),
-        "scalar": onnx_files.identity(folder / "scalar.onnx", []),
-    }
+    return {kind: model_files("onnx", kind) for kind in ONNX}

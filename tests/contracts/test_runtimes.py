@@ -9,14 +9,21 @@ from inferd.artifact import Artifact
 from inferd.errors import LoadError
 from inferd.models.example import example_inputs, repeat_rows
 from inferd.runtimes.base import Runtime, check_runtime
+from tests.contracts.conftest import FORMATS, ModelFiles
 from tests.unit.toys import SerialRuntime, StreamingRuntime, ToyRuntime
 
-KINDS = ["classifier", "maps", "words", "columns", "two inputs", "text", "fixed", "scalar"]
+NO_FILES = {"remote"}
+"""Runtimes that are started by another's opening, and open no file themselves."""
+
+OPENED_BY = {"skops": "sklearn"}
+"""The runtime of a format that is not called like it."""
+
+MODELS = [(format_, kind) for format_, (_, kinds) in FORMATS.items() for kind in kinds]
 
 
-def artifacts(name: str, onnx_models: dict[str, Path]) -> dict[str, Path]:
-    """Models of the runtime's format, by kind; a new runtime adds its own here."""
-    return {"onnx": onnx_models}[name]
+def _runtime(format_: str) -> type[Runtime]:
+    runtime: type[Runtime] = plugins.load("runtimes", OPENED_BY.get(format_, format_))
+    return runtime
 
 
 def _check(runtime: Runtime, rows: int) -> None:
@@ -28,32 +35,46 @@ def _check(runtime: Runtime, rows: int) -> None:
     check_runtime(runtime, inputs, rows)
 
 
+def test_every_runtime_is_checked() -> None:
+    """A new runtime has its models in conftest.py, or opens no files."""
+    known = {OPENED_BY.get(format_, format_) for format_ in FORMATS}
+    assert set(plugins.names("runtimes")) == known | NO_FILES
+
+
 @pytest.mark.parametrize("rows", [1, 5])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", plugins.names("runtimes"))
+@pytest.mark.parametrize(("format_", "kind"), MODELS)
 def test_a_model_is_opened_and_run(
-    name: str, kind: str, rows: int, onnx_models: dict[str, Path]
+    format_: str, kind: str, rows: int, model_files: ModelFiles
 ) -> None:
     """What it recognises it opens, and its answers are what its signature says."""
-    runtime: type[Runtime] = plugins.load("runtimes", name)
-    artifact = Artifact(artifacts(name, onnx_models)[kind])
+    runtime = _runtime(format_)
+    artifact = Artifact(model_files(format_, kind), trusted=True)
     assert runtime.recognises(artifact)
     assert runtime.name
-    _check(runtime.open(artifact), rows)
+    opened = runtime.open(artifact)
+    assert runtime.compilable == (opened.fitted is not None)
+    _check(opened, rows)
 
 
-@pytest.mark.parametrize("name", plugins.names("runtimes"))
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_is_one_runtimes(format_: str, model_files: ModelFiles) -> None:
+    """No two recognise the same file."""
+    artifact = Artifact(model_files(format_, "classifier"))
+    found = [name for name, runtime in plugins.load_all("runtimes") if runtime.recognises(artifact)]
+    assert found == [OPENED_BY.get(format_, format_)]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_a_damaged_file_is_a_load_error(
-    name: str, tmp_path: Path, onnx_models: dict[str, Path]
+    format_: str, tmp_path: Path, model_files: ModelFiles
 ) -> None:
     """A file cut off anywhere is refused in our own words."""
-    runtime: type[Runtime] = plugins.load("runtimes", name)
-    path = artifacts(name, onnx_models)["classifier"]
+    path = model_files(format_, "classifier")
     for length in (0, 1, 20, path.stat().st_size // 2):
         damaged = tmp_path / path.name
         damaged.write_bytes(path.read_bytes()[:length])
         with pytest.raises(LoadError):
-            runtime.open(Artifact(damaged))
+            _runtime(format_).open(Artifact(damaged, trusted=True))
 
 
 @pytest.mark.parametrize("kind", [ToyRuntime, SerialRuntime, StreamingRuntime])

@@ -9,6 +9,7 @@ def check(case: Case, outcome: Outcome) -> None:
     verdict = outcome.verdict
     if verdict.kind == "native":
         assert verdict.reason, "the library answers and nobody says why"
+        assert "compiling failed" not in verdict.reason, verdict.reason
         assert not case.must, f"no longer compiled: {verdict.reason}"
         return
     assert outcome.rows, "nothing was asked"

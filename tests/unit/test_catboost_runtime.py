@@ -92,7 +92,7 @@ def test_names_categories_and_texts(tmp_path: Path) -> None:
         "(size: FP32[?, 1], kind: BYTES[?, 1], code: BYTES[?, 1], note: BYTES[?, 1]) ->"
     )
     assert runtime.feature_names() == ("size", "kind", "code", "note")
-    inputs = {name: table[[name]].astype(str).to_numpy(object) for name in table}
+    inputs = {str(name): table[[name]].astype(str).to_numpy(object) for name in table}
     inputs["size"] = X[:, 1:2]
     outputs = runtime.run(inputs, ["probabilities"])
     assert (outputs["probabilities"] == model.predict_proba(table)).all()

@@ -364,7 +364,7 @@ def test_names_are_the_models() -> None:
     assert unnamed.columns == (Column("x0", "FP32"), Column("x1", "FP32"))
 
 
-class Silent(ClassifierMixin, BaseEstimator):
+class Silent(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A user's own, that says nothing of what it learned."""
 
     def fit(self, _rows: Any, _labels: Any) -> "Silent":

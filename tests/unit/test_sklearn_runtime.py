@@ -26,7 +26,6 @@ from inferd.tensors import Array
 
 X = np.random.default_rng(3).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)
-FEW = {"n_estimators": 2}
 
 
 def _open(path: Path, model: Any) -> SklearnRuntime:
@@ -58,8 +57,8 @@ def test_it_keeps_the_contract(tmp_path: Path) -> None:
 
 MODELS: dict[str, tuple[Any, str]] = {
     "scikit-learn": (LogisticRegression(), "FP64"),
-    "xgboost": (xgboost.XGBClassifier(**FEW), "FP32"),
-    "lightgbm": (lightgbm.LGBMClassifier(**FEW, verbose=-1), "FP64"),
+    "xgboost": (xgboost.XGBClassifier(n_estimators=2), "FP32"),
+    "lightgbm": (lightgbm.LGBMClassifier(n_estimators=2, verbose=-1), "FP64"),
     "catboost": (
         catboost.CatBoostClassifier(iterations=2, verbose=0, allow_writing_files=False),
         "FP32",
@@ -82,7 +81,7 @@ def test_the_true_library_is_told(library: str, tmp_path: Path) -> None:
 
 def test_a_pipeline_is_scikit_learns(tmp_path: Path) -> None:
     """Whatever it ends in."""
-    model = make_pipeline(StandardScaler(), xgboost.XGBClassifier(**FEW)).fit(X, Y)
+    model = make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=2)).fit(X, Y)
     runtime = _open(tmp_path / "a.pkl", model)
     assert runtime.fitted.library == "scikit-learn"
     assert (runtime.run({"X": X}, ["label"])["label"] == model.predict(X)).all()

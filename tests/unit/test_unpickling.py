@@ -166,7 +166,7 @@ class TestAttacks:
 
     def test_nothing_is_imported_to_find_out(self, tmp_path: Path) -> None:
         """A refused name's module is not imported: importing runs code."""
-        assert "webbrowser" not in sys.modules or sys.modules.pop("webbrowser")
+        sys.modules.pop("webbrowser", None)
         with pytest.raises(Untrusted, match=r"webbrowser\.open"):
             load_pickle(_trusted(tmp_path / "model.pkl", b"cwebbrowser\nopen\n(tR."))
         assert "webbrowser" not in sys.modules

@@ -88,8 +88,8 @@ def test_a_regressor(tmp_path: Path, model: Any) -> None:
 
 def test_names_and_categories(tmp_path: Path) -> None:
     """Strings stay strings; a category that the model has never seen is a missing one."""
-    table = pd.DataFrame({"size": X[:, 0], "kind": pd.Categorical(np.take(["a", "b", "ü"], Y))})
-    model = xgboost.XGBClassifier(n_estimators=3).fit(table, BINARY)
+    table = pd.DataFrame({"size": X[:, 0], "kind": pd.Categorical(np.take(["a", "bc", "d"], Y))})
+    model = xgboost.XGBClassifier(n_estimators=3, enable_categorical=True).fit(table, BINARY)
     runtime = _saved(tmp_path / "a.ubj", model)
     assert runtime.feature_names() == ("size", "kind")
     assert str(runtime.signature).startswith("(size: FP32[?, 1], kind: BYTES[?, 1])")
@@ -97,9 +97,17 @@ def test_names_and_categories(tmp_path: Path) -> None:
     outputs = runtime.run(inputs, ["probabilities"])
     assert (outputs["probabilities"] == model.predict_proba(table)).all()
     inputs["kind"] = np.full((60, 1), "never seen", object)
-    table["kind"] = pd.Categorical([None] * 60, categories=["a", "b", "ü"])
+    table["kind"] = pd.Categorical([None] * 60, categories=["a", "bc", "d"])
     outputs = runtime.run(inputs, ["probabilities"])
     assert (outputs["probabilities"] == model.predict_proba(table)).all()
+
+
+def test_names_of_categories_that_xgboost_damages(tmp_path: Path) -> None:
+    """Beyond ASCII it does not store what they are, and that is said."""
+    table = pd.DataFrame({"kind": pd.Categorical(np.take(["a", "é", "ü"], Y))})
+    model = xgboost.XGBClassifier(n_estimators=3, enable_categorical=True).fit(table, BINARY)
+    with pytest.raises(BadArtifact, match="not ASCII"):
+        _saved(tmp_path / "a.ubj", model)
 
 
 def test_an_early_stop(tmp_path: Path) -> None:

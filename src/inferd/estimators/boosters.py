@@ -73,11 +73,11 @@ def xgboost_booster(booster: Any) -> Any:
     name = json.loads(booster.save_config())["learner"]["learner_train_param"]["objective"]
     stored = json.loads(booster.attr("scikit_learn") or "{}").get("_estimator_type")
     if stored == "classifier" or name.startswith(("binary:", "multi:")):
-        model = xgboost.XGBClassifier()
+        model = xgboost.XGBClassifier(enable_categorical=True)
     elif stored == "ranker" or name.startswith("rank:"):
-        model = xgboost.XGBRanker()
+        model = xgboost.XGBRanker(enable_categorical=True)
     else:
-        model = xgboost.XGBRegressor()
+        model = xgboost.XGBRegressor(enable_categorical=True)
     model.load_model(booster.save_raw("ubj"))
     if booster.attr("scikit_learn") is None:
         # A bare booster answers with all its trees, a wrapper with those up to the best.

@@ -177,6 +177,9 @@ def _stored_categories(stored: dict[str, Any]) -> list[Any]:
     if "offsets" not in stored:
         return list(stored["values"])
     raw, ends = bytes(v % 256 for v in stored["values"]), stored["offsets"]
+    if not raw.isascii():
+        # XGBoost 3.2 counts letters where it should count bytes, so that names run into another.
+        raise ValueError("XGBoost stores the names of categories wrongly where they are not ASCII")
     return [raw[a:b].decode() for a, b in pairwise(ends)]
 
 

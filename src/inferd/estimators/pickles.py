@@ -49,6 +49,7 @@ def read_pickle(artifact: Artifact) -> Loaded:
     try:
         with archives.opened(path) as file, reading() as caught:
             model = _load(file, str(path), artifact.unchecked)
+            file.read(1)  # a packed file's checksum stands behind its content
         return Loaded(model, origins.told_by(caught))
     except InferdError as error:
         raise type(error)(f"{path}: {error.message}", cure=error.cure) from None

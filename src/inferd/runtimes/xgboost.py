@@ -1,5 +1,7 @@
 """XGBoost's own files, JSON and UBJSON, answered by XGBoost."""
 
+import warnings
+
 from inferd.artifact import Artifact
 from inferd.errors import BadArtifact
 from inferd.estimators.boosters import xgboost_booster
@@ -31,8 +33,9 @@ class XgboostRuntime(FittedRuntime):
             raise BadArtifact(f"{artifact.path} is cut off, or no model of XGBoost's")
         versions = of_xgboost(content)
         try:
-            booster = xgboost.Booster(model_file=bytearray(content))
-            model = xgboost_booster(booster)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of old versions, which are told below
+                model = xgboost_booster(xgboost.Booster(model_file=bytearray(content)))
         except Exception as error:  # noqa: BLE001 - its own, and ValueError where a file is empty
             raise BadArtifact(
                 f"XGBoost cannot load {artifact.path}: {str(error).strip().splitlines()[-1]}"

@@ -97,7 +97,7 @@ def test_rows_of_float64_are_rounded_as_the_library_rounds_them() -> None:
     same(fit(_small(catboost.CatBoostRegressor), TRAIN, SCORE), "predict", np.float64)
 
 
-class Better(catboost.CatBoostRegressor):  # type: ignore[misc] - it ships no types
+class Better(catboost.CatBoostRegressor):  # type: ignore[misc]  # it ships no types
     """A user's own."""
 
 

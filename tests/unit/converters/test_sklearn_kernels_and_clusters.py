@@ -38,7 +38,7 @@ def test_a_mixture_of_dirichlet_distributions() -> None:
     """The other prior of weights is known, too."""
     prior = "dirichlet_distribution"
     model = mixture.BayesianGaussianMixture(
-        n_components=3, weight_concentration_prior_type=prior, random_state=0
+        n_components=3, weight_concentration_prior_type=prior, max_iter=20, random_state=0
     )
     same(fit(model, table()), asked(table()))
 
@@ -58,7 +58,7 @@ def test_a_mixture_of_dirichlet_distributions() -> None:
 )
 def test_clusterers(model: Any) -> None:
     """Rows belong to the library's clusters; those between two centres as well."""
-    rows = table(300)
+    rows = table(150)
     fit(model, rows)
     if isinstance(model, cluster.BisectingKMeans) and model.n_clusters == 1:
         with pytest.raises(CannotConvert):

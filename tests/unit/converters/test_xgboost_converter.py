@@ -142,12 +142,12 @@ def test_categories_by_name(booster: bool) -> None:
     """Strings become the numbers that they had when the model was fitted; others are missing."""
     random = np.random.default_rng(2)
     frame = pd.DataFrame(WHOLE, columns=list("abcd"))
-    frame["city"] = pd.Categorical(random.choice(["Ulm", "Köln", "x y"], len(frame)))
+    frame["city"] = pd.Categorical(random.choice(["Ulm", "Bonn", "x y"], len(frame)))
     target = TWO ^ (frame["city"] == "Ulm")
     model = fit(_small(xgboost.XGBClassifier, enable_categorical=True), frame, target)
     fitted = Fitted.of(model.get_booster() if booster else model)
     inputs = {
-        spec.name: random.choice(["Ulm", "Köln", "x y", "", "new"], (300, 1)).astype(object)
+        spec.name: random.choice(["Ulm", "Bonn", "x y", "", "new"], (300, 1)).astype(object)
         if spec.datatype == "BYTES"
         else random.normal(size=(300, 1)).astype(np.float32)
         for spec in fitted.signature.inputs

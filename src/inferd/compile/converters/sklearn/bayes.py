@@ -39,7 +39,9 @@ def _gaussian(context: Context, model: Any, frame: Frame, method: str) -> Value:
         total = context.flat(summed(context, table._replace(name=ratio)))
         base = -0.5 * np.sum(np.log(2.0 * np.pi * plain(variance)))
         part = node("Sub", np.float64(base), scaled(context, total, "Mul", 0.5))
-        parts.append(scaled(context, Value(part, 0, DOUBLE), "Add", np.log(prior)))
+        with np.errstate(divide="ignore"):  # a class without rows
+            log_prior = np.log(prior)
+        parts.append(scaled(context, Value(part, 0, DOUBLE), "Add", log_prior))
     return _answer(context, model, stacked(context, parts), method)
 
 

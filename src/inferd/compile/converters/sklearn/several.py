@@ -14,6 +14,7 @@ from inferd.compile.converters.sklearn.scores import (
     decided,
     nearest,
     one_against_one,
+    repeated,
     squared_distances,
     stacked,
     summed,
@@ -27,7 +28,6 @@ def _score(context: Context, model: Any, frame: Frame) -> Value:
     """``sklearn.multiclass._predict_binary``: [N]."""
     from sklearn.base import is_regressor
 
-    require(type(model).__name__ != "_ConstantPredictor", "a class with one kind of rows only")
     if is_regressor(model):
         made = context.emit(model, frame, "predict")
     elif hasattr(model, "decision_function"):
@@ -36,6 +36,15 @@ def _score(context: Context, model: Any, frame: Frame) -> Value:
         made = column(context, context.emit(model, frame, "predict_proba"), 1)
     require(not made.width, "several scores for two classes")
     return made
+
+
+def _constant(context: Context, model: Any, frame: Frame, method: str) -> Value:
+    """What stands for a class that all rows, or none, belonged to."""
+    if method == "predict_proba":
+        label = np.asarray(model.y_, float)
+        return repeated(context, frame, np.hstack([1 - label, label]))
+    require(method in ("predict", "decision_function"), f"no {method}")
+    return context.flat(repeated(context, frame, np.asarray(model.y_)))
 
 
 def _bound(model: Any) -> float:
@@ -70,7 +79,6 @@ def _one_against_rest(context: Context, model: Any, frame: Frame, method: str) -
 def _rest_chances(context: Context, model: Any, frame: Frame) -> Value:
     for each in model.estimators_:
         require(hasattr(each, "predict_proba"), "no predict_proba")
-        require(type(each).__name__ != "_ConstantPredictor", "a class with one kind of rows only")
     chances = [
         column(context, context.emit(each, frame, "predict_proba"), 1) for each in model.estimators_
     ]
@@ -143,4 +151,5 @@ EMITTERS = {
     "OneVsOneClassifier": _each_two,
     "OneVsRestClassifier": _one_against_rest,
     "OutputCodeClassifier": _output_codes,
+    "_ConstantPredictor": _constant,
 }
