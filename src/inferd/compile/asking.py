@@ -30,7 +30,7 @@ LEAST = 0.1
 """The share of the rows that a slow model is asked nonetheless."""
 TRIED = 64
 """Columns that are tried one by one for whether they take a value."""
-TRIALS = 3
+TRIALS = 8
 """How often a row is moved to see whether its answer is steady."""
 FAR = 10_000
 """Spreads from the center of a column, beyond which an answer has to be steady; see ``steady``."""
@@ -92,7 +92,7 @@ class Search:
     def steady(self, rows: Inputs) -> dict[str, Array]:
         """*rows* without those far from all data where the model's own answer is made of rounding.
 
-        There it changes when each number becomes the next float; a form that adds up in another
+        There it changes when numbers change in their last bits; a form that adds up in another
         order, as one of another library may, has other roundings, and neither is right.
         """
         far = np.flatnonzero(~self.source.within(rows, FAR))

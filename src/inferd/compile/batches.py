@@ -4,6 +4,7 @@ asked."""
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from math import prod
 from typing import NamedTuple, TypeAlias
 
@@ -94,6 +95,19 @@ def unequal(ours: Array, theirs: Array) -> Array:
 def flat(array: Array) -> Array:
     """[rows, k], whatever follows the rows; also of no rows."""
     return array.reshape(len(array), prod(array.shape[1:]))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """With libraries' own threads kept to one, where they can be: on cores that others use, too,
+    hundreds of small calls wait for each other's threads for minutes."""
+    try:
+        limits = import_module("threadpoolctl").threadpool_limits  # comes with scikit-learn
+    except ImportError:
+        yield
+        return
+    with limits(1):
+        yield
 
 
 @contextmanager

@@ -59,17 +59,10 @@ def replaced(
         if column > start:
             parts += context.select(whole, range(start, column)).parts
         (part,) = context.select(whole, [column]).parts
-        parts.append(anew(context, part, make(part)))
+        parts.append(context.anew(part, make(part)))
         start = column + 1
     if not parts:
         return matrix
     if start < matrix.width:
         parts += context.select(whole, range(start, matrix.width)).parts
     return context.matrix(Frame(tuple(parts)), matrix.dtype)
-
-
-def anew(context: Context, matrix: Value, name: str) -> Value:
-    """The tensor *name* as *matrix* with other numbers in the same columns: a threshold for one of
-    them is still worth probing in the model's own input."""
-    context._own[name] = context._own.get(matrix.name, [])
-    return matrix._replace(name=name)

@@ -14,6 +14,7 @@ from inferd.compile.batches import (
     count,
     flat,
     join,
+    one_thread,
     quiet,
     take,
     unequal,
@@ -105,6 +106,7 @@ class _Tally:
         )
 
 
+@one_thread()
 def compare(
     native_run: Run, compiled_run: Run, signature: Signature, probes: Sequence[Probe]
 ) -> Parity:

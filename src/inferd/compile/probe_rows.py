@@ -134,14 +134,14 @@ class Source:
         return near
 
     def nudged(self, rows: Inputs) -> dict[str, Array]:
-        """*rows* with each number replaced by the next one of its datatype, on either side."""
+        """*rows* with each number moved by up to four floats of its datatype, to either side."""
         moved = {name: array.copy() for name, array in rows.items()}
         for column in np.flatnonzero(~self.texts & ~self.named).tolist():
             values = cells(moved, self.places[column])
-            sides = self.rng.choice([-np.inf, np.inf], len(values)).astype(values.dtype)
-            with np.errstate(over="ignore", under="ignore"):
-                beside = np.nextafter(values, sides)
-            values[:] = np.where(np.isfinite(values) & np.isfinite(beside), beside, values)
+            steps = self.rng.integers(-4, 5, len(values)).astype(values.dtype)
+            with np.errstate(all="ignore"):
+                beside = values + steps * np.spacing(values)
+            values[:] = np.where(np.isfinite(beside), beside, values)
         return moved
 
     def is_numbered(self, column: int) -> bool:

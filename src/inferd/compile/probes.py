@@ -11,7 +11,18 @@ import numpy as np
 
 from inferd.clock import Nanoseconds, monotonic_ns
 from inferd.compile.asking import Model, Search
-from inferd.compile.batches import Inputs, Probe, cells, count, distinct, empty, join, places, take
+from inferd.compile.batches import (
+    Inputs,
+    Probe,
+    cells,
+    count,
+    distinct,
+    empty,
+    join,
+    one_thread,
+    places,
+    take,
+)
 from inferd.compile.changes import changes
 from inferd.compile.probe_rows import HUGE, LARGE, SMALL, STRANGE, Source
 from inferd.compile.ranges import evenly, ranges
@@ -21,6 +32,7 @@ ROUNDS = 6
 """Generations of rows that are bred for ties."""
 
 
+@one_thread()
 def probes(
     fitted: Model,
     points: Mapping[int, Array],

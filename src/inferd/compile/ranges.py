@@ -287,7 +287,8 @@ def _coefficients(thing: Any, notes: list[Note]) -> None:
         found = _table(thing, "coef_", len(notes))
         if found is None:
             return
-        weights, offsets = found, np.ravel(_quietly(thing, "intercept_") or 0.0)
+        offset = _quietly(thing, "intercept_")
+        weights, offsets = found, np.ravel(0.0 if offset is None else offset)
     if weights.shape[1] != len(notes) or not np.isfinite(weights).all():
         return
     offsets = np.broadcast_to(offsets, (len(weights),)) if offsets.size == 1 else offsets

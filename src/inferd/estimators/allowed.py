@@ -96,6 +96,8 @@ NAMES = frozenset(
         *_of("operator _operator", "attrgetter call methodcaller"),
         *_of("types", "CodeType FunctionType LambdaType ModuleType"),
         *_of("joblib joblib.numpy_pickle", "dump load"),
+        # Of joblib before 0.10: they read pickles from other files.
+        *_of("joblib.numpy_pickle joblib.numpy_pickle_compat", "NDArrayWrapper ZNDArrayWrapper"),
         *_of("numpy", "fromfile genfromtxt load loadtxt memmap save savetxt"),
         *_of("numpy.lib.npyio numpy.lib._npyio_impl", "genfromtxt load loadtxt save savetxt"),
         *_of("pandas", "eval read_pickle"),

@@ -93,10 +93,27 @@ class Context:
         if any(part.dtype.kind in "OV" for part in frame.parts):
             raise CannotConvert("strings where numbers are needed")
         parts = [self.graph.cast(part, dtype) for part in frame.parts]
-        columns = [self._own.get(part.name, [UNKNOWN] * part.width) for part in frame.parts]
+        columns = [self.own(part) for part in frame.parts]
         name = parts[0].name if len(parts) == 1 else self.graph.node("Concat", *parts, axis=1)
         self._own[name] = list(chain.from_iterable(columns))
         return Value(name, frame.width, np.dtype(dtype))
+
+    def own(self, value: Value) -> list[int]:
+        """Which of the model's own columns the columns of *value* are; UNKNOWN for others."""
+        return self._own.get(value.name, [UNKNOWN] * value.width)
+
+    def anew(self, value: Value, name: str) -> Value:
+        """The tensor *name* as *value* with other numbers in the same columns.
+
+        A threshold for one of them is still worth probing in the model's own input.
+        """
+        self._own[name] = self.own(value)
+        return value._replace(name=name)
+
+    def cast(self, value: Value, dtype: Any) -> Value:
+        """*value* with elements of *dtype*; its columns stay what they are."""
+        made = self.graph.cast(value, dtype)
+        return self.anew(value, made.name)._replace(dtype=made.dtype)
 
     def select(self, frame: Frame, columns: Sequence[int]) -> Frame:
         """The *columns* of *frame*, in that order, side by side."""
@@ -114,7 +131,7 @@ class Context:
             else:
                 picked = self.graph.node("Gather", part, np.array(inside, np.int64), axis=1)
                 parts.append(Value(picked, len(inside), part.dtype))
-                known = self._own.get(part.name, [UNKNOWN] * part.width)
+                known = self.own(part)
                 self._own[picked] = [known[column] for column in inside]
         return Frame(tuple(parts))
 
@@ -148,9 +165,9 @@ class Context:
         else:
             node = tree_ensemble.write(self.graph, forest, narrow)
             self.forests.append((node.name, forest))
-        columns = self._own.get(matrix.name, [])
+        columns = self.own(matrix)
         for feature, values in forest.points().items():
-            if feature < len(columns) and columns[feature] != UNKNOWN:
+            if columns[feature] != UNKNOWN:
                 self.points.setdefault(columns[feature], []).append(values)
         return node
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from inferd.compile.categories import anew
 from inferd.compile.converters.base import CannotConvert, Context, Converter, Frame
 from inferd.compile.forest import LEAF, LEQ, Forest, Tree
 from inferd.compile.graph import Value
@@ -104,8 +103,7 @@ def _raw(context: Context, ensemble: _Ensemble, frame: Frame) -> Value:
     if frame.width != ensemble.features:
         raise CannotConvert(f"{frame.width} columns for {ensemble.features} features")
     narrow = context.matrix(frame, SINGLE)
-    wide = anew(context, narrow, context.graph.cast(narrow, DOUBLE).name)
-    matrix = wide._replace(dtype=DOUBLE)
+    matrix = context.cast(narrow, DOUBLE)
     targets = len(ensemble.bias)
     raw = context.forest(Forest(ensemble.trees, targets, DOUBLE, np.zeros(targets)), matrix)
     if ensemble.scale != 1:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from inferd.compile.categories import anew, numbered, replaced
+from inferd.compile.categories import numbered, replaced
 from inferd.compile.converters.base import CannotConvert, Context, Converter, Frame
 from inferd.compile.forest import LEAF, LEQ, MEMBER, Forest, Tree
 from inferd.compile.graph import Value
@@ -150,7 +150,7 @@ def _score(context: Context, model: Any, booster: _Booster, frame: Frame) -> Val
     graph = context.graph
     matrix = context.matrix(numbered(context, model, frame))
     tiny = graph.node("LessOrEqual", graph.node("Abs", matrix), np.float64(ZERO))
-    matrix = anew(context, matrix, graph.node("Where", tiny, np.float64(0), matrix))
+    matrix = context.anew(matrix, graph.node("Where", tiny, np.float64(0), matrix))
     trees = [_tree(booster, number) for number in range(len(booster.trees))]
     matrix = _with_zeros_missing(context, matrix, trees)
     known = {int(each) for tree in trees for each in tree.feature[list(tree.members)]}
@@ -178,7 +178,7 @@ def _with_zeros_missing(context: Context, matrix: Value, trees: list[Tree]) -> V
     copies = context.matrix(chosen)
     zero = context.graph.node("Equal", copies, np.float64(0))
     name = context.graph.node("Where", zero, np.float64(np.nan), copies)
-    return context.matrix(Frame((matrix, anew(context, copies, name))))
+    return context.matrix(Frame((matrix, context.anew(copies, name))))
 
 
 def _category(context: Context, column: Value) -> str:

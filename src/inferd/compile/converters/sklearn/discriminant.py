@@ -7,6 +7,7 @@ import numpy as np
 from inferd.compile.converters.base import Context, Frame
 from inferd.compile.converters.sklearn.linear import scores_of
 from inferd.compile.converters.sklearn.scores import (
+    added,
     affine,
     column,
     complemented,
@@ -20,6 +21,7 @@ from inferd.compile.converters.sklearn.scores import (
     squared_norms,
     stacked,
     summed,
+    wide,
 )
 from inferd.compile.converters.sklearn.tables import DOUBLE, doubles, require
 from inferd.compile.graph import Value
@@ -93,12 +95,12 @@ def _distances(context: Context, model: Any, table: Value, centres: Any) -> Valu
     if model.metric == "euclidean":
         return squared_distances(context, table, centres)
     require(model.metric == "manhattan", f"the metric {model.metric}")
-    parts = []
-    for centre in centres:
-        apart = scaled(context, table, "Sub", centre)
-        far = apart._replace(name=context.graph.node("Abs", apart))
-        parts.append(summed(context, far))
-    return stacked(context, parts)
+    # One column after the other, as the library adds them up.
+    node, parts = context.graph.node, []
+    for at in range(table.width):
+        apart = node("Sub", wide(context, column(context, table, at)), centres[:, at][None])
+        parts.append(Value(node("Abs", apart), len(centres), DOUBLE))
+    return added(context, parts)
 
 
 def _centroid_scores(context: Context, model: Any, frame: Frame) -> Value:

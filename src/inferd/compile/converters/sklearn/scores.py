@@ -82,8 +82,49 @@ def scaled(context: Context, value: Value, operator: str, number: Any) -> Value:
 
 
 def summed(context: Context, table: Value) -> Value:
-    """The sum of each row: [N, 1]."""
-    return table._replace(name=context.graph.node("ReduceSum", table, ACROSS, keepdims=1), width=1)
+    """The sum of each row, added in numpy's order, so to the last bit: [N, 1].
+
+    numpy adds up to seven numbers one by one, and more in eight heaps, or in halves of eight heaps:
+    ``pairwise_sum`` in its loops. Rows far longer than that are added in any order.
+    """
+    if table.width > LONG:
+        name = context.graph.node("ReduceSum", table, ACROSS, keepdims=1)
+        return table._replace(name=name, width=1)
+    if table.width > BLOCK:
+        half = table.width // 2
+        half -= half % HEAPS
+        parts = _split(context, table, [half, table.width - half])
+        return added(context, [summed(context, part) for part in parts])
+    return _block(context, table)
+
+
+def _block(context: Context, table: Value) -> Value:
+    """The sum of a row of up to BLOCK numbers."""
+    heaps = table.width // HEAPS
+    if not heaps:
+        return added(context, _split(context, table, [1] * table.width))
+    rest = table.width % HEAPS
+    parts = _split(context, table, [HEAPS] * heaps + [1] * rest)
+    eight = added(context, parts[:heaps])
+    while eight.width > 1:
+        # Neighbours first: (0 + 1) + (2 + 3), and so on.
+        even, odd = (np.arange(start, eight.width, 2) for start in (0, 1))
+        left, right = (context.graph.node("Gather", eight, at, axis=1) for at in (even, odd))
+        name = context.graph.node("Add", left, right)
+        eight = eight._replace(name=name, width=eight.width // 2)
+    return added(context, [eight, *parts[heaps:]])
+
+
+def _split(context: Context, table: Value, widths: Sequence[int]) -> list[Value]:
+    """*table* cut into parts of *widths* columns."""
+    if len(widths) == 1:
+        return [table]
+    sizes = np.array(widths, np.int64)
+    names = context.graph.nodes("Split", table, sizes, count=len(widths), axis=1)
+    return [table._replace(name=n, width=w) for n, w in zip(names, widths, strict=True)]
+
+
+HEAPS, BLOCK, LONG = 8, 128, 1024
 
 
 def truth(context: Context, operator: str, scores: Value, bound: float) -> Value:

@@ -112,7 +112,7 @@ INT64 = 7
 
 def remember(context: Context, part: Value, values: Array) -> None:
     """Have the numbers *values* probed, where *part* is one column of the model's own input."""
-    columns = context._own.get(part.name, [])
+    columns = context.own(part)
     if len(columns) == 1 and columns[0] != UNKNOWN:
         context.points.setdefault(columns[0], []).append(np.asarray(values))
 

@@ -38,7 +38,7 @@ def tree_of(grown: Any, weight: Array, features: Array | None = None) -> Tree:
 def as_trees_see_it(context: Context, frame: Frame) -> Value:
     """All columns, as float32 numbers in float64."""
     narrow = context.matrix(frame, np.float32)
-    return context.graph.cast(narrow, np.float64)
+    return context.cast(narrow, np.float64)
 
 
 def _sums(context: Context, frame: Frame, trees: Sequence[Tree]) -> Value:

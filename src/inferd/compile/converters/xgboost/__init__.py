@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from inferd.compile.categories import anew, numbered, replaced
+from inferd.compile.categories import numbered, replaced
 from inferd.compile.converters.base import CannotConvert, Context, Converter, Frame
 from inferd.compile.converters.xgboost.booster import Booster, read
 from inferd.compile.converters.xgboost.links import DOUBLE, SINGLE, link
@@ -59,7 +59,7 @@ def _margin(context: Context, model: Any, booster: Booster, frame: Frame) -> Val
     if not np.isnan(model.missing):
         absent = context.graph.node("Equal", matrix, np.float32(model.missing))
         name = context.graph.node("Where", absent, np.float32(np.nan), matrix)
-        matrix = anew(context, matrix, name)
+        matrix = context.anew(matrix, name)
     trees, base = booster.trees, booster.base
     reach = sum(np.abs(tree.weight).max() for tree in trees) + np.abs(base).max()
     if not reach < np.finfo(np.float32).max:
