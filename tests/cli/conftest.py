@@ -53,9 +53,10 @@ Serve = Callable[..., Serving]
 
 
 @pytest.fixture
-def environment() -> dict[str, str]:
-    """The environment of the commands; to be changed by the test."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("INFERD_")}
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of the commands, with a cache of their own; to be changed by the test."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("INFERD_")}
+    return {**kept, "XDG_CACHE_HOME": str(tmp_path / "cache-home")}
 
 
 @pytest.fixture

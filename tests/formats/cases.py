@@ -95,6 +95,11 @@ def numbers() -> Table:
     return Table(_numbers(), frozenset())
 
 
+def even() -> Table:
+    """Columns of one scale, for what diverges on others."""
+    return Table(np.random.default_rng(2).normal(size=(SIZE, 5)), frozenset())
+
+
 def missing() -> Table:
     rows = _numbers()
     rows[np.random.default_rng(1).random(rows.shape) < 0.1] = np.nan
@@ -174,7 +179,7 @@ def named() -> Table:
 TABLES: Mapping[str, Callable[[], Table]] = {
     made.__name__: functools.cache(made)
     for made in (
-        numbers, missing, single, positive, integers, counts, coarse, codes, people, holey,
+        numbers, even, missing, single, positive, integers, counts, coarse, codes, people, holey,
         categories, named,
     )
 }  # fmt: skip

@@ -85,6 +85,7 @@ TABLE = {
     "MultinomialNB": "counts",
     "CategoricalNB": "counts",
     "IsotonicRegression": "single",
+    "SGDRegressor": "even",
 }
 TARGET = {
     "CCA": "pair",

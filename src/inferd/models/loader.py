@@ -76,7 +76,8 @@ def open_runtime(spec: ModelSpec, progress: Progress = quiet) -> Runtime:
     if compiled.onnx is not None:
         return compiler.open_compiled(compiled.onnx)
     runtime = _open_native(artifact, name, opener, loading)
-    runtime.verdict = compiled.verdict
+    library = compiled.verdict.library or runtime.name
+    runtime.verdict = msgspec.structs.replace(compiled.verdict, library=library)
     return runtime
 
 
