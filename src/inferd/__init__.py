@@ -1,8 +1,9 @@
 """inferd: takes a trained model and makes it answer.
 
-inferd.load("iris.onnx").predict(rows)      in this process
-with inferd.serve("iris.onnx") as server:   over the network, from this process
+inferd.load("iris.pkl").predict(rows)       in this process
+with inferd.serve("iris.pkl") as server:    over the network, from this process
 app.mount("/models", inferd.asgi(...))      inside an ASGI app of yours
+inferd.compile(model, "iris.onnx")          as an ONNX file that gives the same answers
 """
 
 import importlib
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from inferd.local import load
     from inferd.server.embedded import serve
     from inferd.signature import Signature, TensorSpec
+    from inferd.workbench import compile
 
-__all__ = ["Signature", "TensorSpec", "__version__", "asgi", "errors", "load", "serve"]
+__all__ = ["Signature", "TensorSpec", "__version__", "asgi", "compile", "errors", "load", "serve"]
 
 _HOMES = {
     "Signature": "inferd.signature",
     "TensorSpec": "inferd.signature",
     "asgi": "inferd.app.mount",
+    "compile": "inferd.workbench",
     "load": "inferd.local",
     "serve": "inferd.server.embedded",
 }

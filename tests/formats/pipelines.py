@@ -137,12 +137,12 @@ def _scaled() -> list[Row]:
         ("RobustScaler", RobustScaler, True),
         ("Normalizer", Normalizer, True),
         ("Binarizer", lambda: Binarizer(threshold=0.5), True),
-        ("KBinsDiscretizer", lambda: KBinsDiscretizer(4), False),
+        ("KBinsDiscretizer", lambda: KBinsDiscretizer(4), True),
         ("PowerTransformer", PowerTransformer, False),
         ("QuantileTransformer",
          lambda: QuantileTransformer(n_quantiles=50, output_distribution="normal"), False),
         ("SplineTransformer", lambda: SplineTransformer(4), False),
-        ("FunctionTransformer", lambda: FunctionTransformer(), False),
+        ("FunctionTransformer", lambda: FunctionTransformer(), True),
     ]  # fmt: skip
     return [
         (f"{name}, {model}", _chain(transformer, last), "numbers", "words", must)
@@ -188,12 +188,12 @@ def _people() -> list[Row]:
          "people", "amount", False),
         ("ColumnTransformer(OneHotEncoder, passthrough), XGBClassifier",
          lambda: pipe(_columns(_one_hot(), "passthrough"), XGBClassifier(n_estimators=10)),
-         "people", "two", False),
+         "people", "two", True),
         ("ColumnTransformer(OrdinalEncoder, passthrough), LGBMClassifier",
          lambda: pipe(_columns(_ordinal(), "passthrough"),
-                      LGBMClassifier(n_estimators=10, verbose=-1)), "people", "two", False),
+                      LGBMClassifier(n_estimators=10, verbose=-1)), "people", "two", True),
         ("HistGradientBoostingClassifier(categorical from_dtype)",
-         lambda: HistGradientBoostingClassifier(max_iter=10), "categories", "words", False),
+         lambda: HistGradientBoostingClassifier(max_iter=10), "categories", "words", True),
     ]  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def _composed() -> list[Row]:
     return [
         ("CalibratedClassifierCV(RandomForestClassifier, isotonic)",
          lambda: CalibratedClassifierCV(_forest(), method="isotonic", cv=2),
-         "numbers", "words", False),
+         "numbers", "words", True),
         ("CalibratedClassifierCV(LinearSVC)",
          lambda: CalibratedClassifierCV(pipe(StandardScaler(), LinearSVC()), cv=2),
          "numbers", "two", True),
@@ -220,11 +220,11 @@ def _composed() -> list[Row]:
          "numbers", "words", True),
         ("FeatureUnion(PCA, SelectKBest), Ridge",
          lambda: pipe(make_union(PCA(2), SelectKBest(f_regression, k=2)), Ridge()),
-         "numbers", "amount", False),
+         "numbers", "amount", True),
         ("FeatureUnion(SimpleImputer, MissingIndicator), GradientBoostingRegressor",
          lambda: pipe(make_union(SimpleImputer(), MissingIndicator(features="all")),
                       GradientBoostingRegressor(n_estimators=10, random_state=0)),
-         "missing", "amount", False),
+         "missing", "amount", True),
         ("HistGradientBoostingClassifier(categorical_features)",
          lambda: HistGradientBoostingClassifier(max_iter=10, categorical_features=[0, 3]),
          "codes", "words", True),

@@ -2,7 +2,7 @@
 
 import inferd
 
-PUBLIC = ["Signature", "TensorSpec", "__version__", "asgi", "errors", "load", "serve"]
+PUBLIC = ["Signature", "TensorSpec", "__version__", "asgi", "compile", "errors", "load", "serve"]
 
 
 def test_public_names_are_exact() -> None:

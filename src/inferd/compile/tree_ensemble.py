@@ -53,10 +53,13 @@ class _Writer:
         self.roots: list[int] = []
 
     def add_constant(self, target: int, weight: float) -> None:
-        """A tree whose two sides are one leaf."""
-        leaf = np.array([self._leaves])
-        self._nodes_of(0, 0, 0.0, 0, leaf, 1, leaf, 1)
-        self._leaves_of(target, np.array([weight]))
+        """A tree whose two leaves weigh the same.
+
+        One leaf for both sides is within the standard, but ONNX Runtime 1.32 then adds the weights
+        of other trees' leaves.
+        """
+        self._nodes_of(0, 0, 0.0, 0, self._leaves, 1, self._leaves + 1, 1)
+        self._leaves_of(target, np.array([weight, weight]))
 
     def add(self, tree: Tree, levels: list[Array], target: int, weights: Array) -> None:
         """*tree* with the nodes' *weights* for *target*."""
@@ -179,22 +182,22 @@ class _Read:
 
     def constant(self, root: int, target: int, weight: float) -> bool:
         """Whether the tree at *root* is nothing but *weight* for *target*."""
-        leaf = self._a["nodes_truenodeids"][root]
-        return bool(
-            self._is_constant(root)
-            and self._a["leaf_targetids"][leaf] == target
-            and self._a["leaf_weights"][leaf] == weight
-        )
+        found = self._constant(root)
+        return found is not None and found == (target, weight)
 
-    def _is_constant(self, root: int) -> bool:
+    def _constant(self, root: int) -> tuple[int, float] | None:
+        """Target and weight of a tree whose two leaves are alike; None for any other."""
         a = self._a
-        ends = a["nodes_trueleafs"][root] and a["nodes_falseleafs"][root]
-        return bool(ends and a["nodes_truenodeids"][root] == a["nodes_falsenodeids"][root])
+        if not (a["nodes_trueleafs"][root] and a["nodes_falseleafs"][root]):
+            return None
+        leaves = [a["nodes_truenodeids"][root], a["nodes_falsenodeids"][root]]
+        one, other = zip(a["leaf_targetids"][leaves], a["leaf_weights"][leaves], strict=True)
+        return (int(one[0]), float(one[1])) if one == other else None
 
     def compare(self, root: int, tree: Tree, dtype: np.dtype[Any]) -> int:
         """The places where the tree at *root* is not *tree*, which has one target."""
         a, wrong = self._a, 0
-        whole = self._is_constant(root)
+        whole = self._constant(root) is not None
         here = a["nodes_truenodeids"][[root]] if whole else np.array([root])
         there, leaf = np.array([0]), np.array([whole])
         splits = round_for(dtype, tree.threshold, tree.mode)

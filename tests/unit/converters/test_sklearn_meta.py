@@ -92,7 +92,7 @@ CLASSIFIERS = [
     CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3), method="isotonic", cv=2),
     CalibratedClassifierCV(LinearSVC(), method="isotonic", cv=2, ensemble=False),
     CalibratedClassifierCV(LogisticRegression(), method="temperature", cv=2),
-    CalibratedClassifierCV(GaussianNB(), method="temperature", cv=2),
+    CalibratedClassifierCV(BernoulliNB(), method="temperature", cv=2),
     OneVsRestClassifier(LinearSVC()),
     OneVsRestClassifier(LogisticRegression()),
     OneVsRestClassifier(DecisionTreeClassifier(max_depth=3)),

@@ -8,6 +8,7 @@ from inferd.compile.converters.base import Context, Frame
 from inferd.compile.converters.sklearn.scores import (
     affine,
     nearest,
+    nearest_point,
     norms_of,
     plain,
     squared_distances,
@@ -69,7 +70,7 @@ def _bisecting(context: Context, model: Any, frame: Frame, method: str) -> Value
 def _point(context: Context, model: Any, frame: Frame, method: str) -> Value:
     """AffinityPropagation and MeanShift."""
     require(method == "predict", f"no {method}")
-    return nearest(context, squared_distances(context, doubles(context, frame), _centres(model)))
+    return nearest_point(context, doubles(context, frame), _centres(model))
 
 
 def _birch(context: Context, model: Any, frame: Frame, method: str) -> Value:
@@ -77,7 +78,7 @@ def _birch(context: Context, model: Any, frame: Frame, method: str) -> Value:
     if method == "transform":
         return _distances(context, table, centres)
     require(method == "predict", f"no {method}")
-    index = nearest(context, squared_distances(context, table, centres))
+    index = nearest_point(context, table, centres, model._subcluster_norms)
     return context.labels(np.asarray(model.subcluster_labels_), index)
 
 

@@ -14,6 +14,7 @@ from inferd.compile.converters.sklearn.scores import (
     decided,
     expit,
     nearest,
+    nearest_point,
     plain,
     scaled,
     softmax,
@@ -84,7 +85,11 @@ def _nearest_centroid(context: Context, model: Any, frame: Frame, method: str) -
     alike = np.isclose(model.class_prior_, 1 / len(model.classes_)).all()
     if method == "predict" and alike:
         table = doubles(context, frame)
-        index = nearest(context, _distances(context, model, table, plain(model.centroids_)))
+        centres = plain(model.centroids_)
+        if model.metric == "euclidean":
+            index = nearest_point(context, table, centres)
+        else:
+            index = nearest(context, _distances(context, model, table, centres))
         return context.labels(model.classes_, index)
     scores = _centroid_scores(context, model, frame)
     return _discriminated(context, model, scores, method)

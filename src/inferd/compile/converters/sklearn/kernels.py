@@ -13,9 +13,9 @@ from inferd.compile.converters.sklearn.scores import (
     norms_of,
     plain,
     repeated,
+    row_norms,
     scaled,
     squared_distances,
-    squared_norms,
     summed,
 )
 from inferd.compile.converters.sklearn.tables import DOUBLE, dense, doubles, require
@@ -64,7 +64,7 @@ def _pairwise(context: Context, model: Any, table: Value, points: Array) -> Valu
 def _cosine(context: Context, table: Value, points: Array) -> Value:
     """The cosine of the angle between rows."""
     node = context.graph.node
-    norm = node("Sqrt", squared_norms(context, table))
+    norm = node("Sqrt", row_norms(context, table))
     norm = node(
         "Where", node("Less", norm, np.float64(10 * np.finfo(float).eps)), np.float64(1), norm
     )

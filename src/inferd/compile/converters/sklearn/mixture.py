@@ -11,6 +11,7 @@ from inferd.compile.converters.sklearn.scores import (
     in_or_out,
     log_sum_exp,
     plain,
+    row_norms,
     scaled,
     squared_norms,
     stacked,
@@ -84,7 +85,7 @@ def _expanded(context: Context, table: Value, means: Array, precisions: Array) -
         constant = np.sum(means**2 * precisions, axis=1)
     else:
         product = scaled(context, affine(context, table, means.T), "Mul", precisions)
-        own = node("Mul", squared_norms(context, table), precisions.reshape(1, -1))
+        own = node("Mul", row_norms(context, table), precisions.reshape(1, -1))
         constant = np.sum(means**2, axis=1) * precisions
     made = node("Sub", constant, scaled(context, product, "Mul", 2.0))
     return product._replace(name=node("Add", made, own))

@@ -93,7 +93,7 @@ def summed(context: Context, table: Value) -> Value:
     if table.width > BLOCK:
         half = table.width // 2
         half -= half % HEAPS
-        parts = _split(context, table, [half, table.width - half])
+        parts = split(context, table, [half, table.width - half])
         return added(context, [summed(context, part) for part in parts])
     return _block(context, table)
 
@@ -102,9 +102,9 @@ def _block(context: Context, table: Value) -> Value:
     """The sum of a row of up to BLOCK numbers."""
     heaps = table.width // HEAPS
     if not heaps:
-        return added(context, _split(context, table, [1] * table.width))
+        return added(context, split(context, table, [1] * table.width))
     rest = table.width % HEAPS
-    parts = _split(context, table, [HEAPS] * heaps + [1] * rest)
+    parts = split(context, table, [HEAPS] * heaps + [1] * rest)
     eight = added(context, parts[:heaps])
     while eight.width > 1:
         # Neighbours first: (0 + 1) + (2 + 3), and so on.
@@ -115,7 +115,7 @@ def _block(context: Context, table: Value) -> Value:
     return added(context, [eight, *parts[heaps:]])
 
 
-def _split(context: Context, table: Value, widths: Sequence[int]) -> list[Value]:
+def split(context: Context, table: Value, widths: Sequence[int]) -> list[Value]:
     """*table* cut into parts of *widths* columns."""
     if len(widths) == 1:
         return [table]
@@ -214,18 +214,69 @@ def inverse_link(context: Context, link: Any, raw: Value) -> Value:
 
 
 def squared_norms(context: Context, table: Value) -> Value:
-    """The sum of each row's squares: [N, 1]."""
-    return summed(context, table._replace(name=context.graph.node("Mul", table, table)))
+    """The sum of each row's squares, as ``numpy.sum`` adds them: [N, 1]."""
+    return summed(context, _squares(context, table))
+
+
+def row_norms(context: Context, table: Value) -> Value:
+    """``sklearn.utils.extmath.row_norms(squared=True)``, in ``numpy.einsum``'s order: [N, 1].
+
+    It adds two heaps, of the even and the odd columns, four pairs at a time from the last back; in
+    vectors of two numbers, which is what numpy builds everywhere.
+    """
+    squares, count = _squares(context, table), -(-table.width // 2)
+    if table.width == 1 or table.width > LONG:
+        return summed(context, squares)
+    if table.width % 2:
+        zero = context.flat(repeated(context, Frame((table,)), np.float64(0)))
+        squares = stacked(context, [squares, zero])
+    pairs = split(context, squares, [2] * count)
+    whole = table.width // 8 * 4
+    order = [start + at for start in range(0, whole, 4) for at in (3, 2, 1, 0)]
+    two = added(context, [pairs[at] for at in [*order, *range(whole, count)]])
+    return added(context, split(context, two, [1, 1]))
+
+
+def _dots(context: Context, table: Value) -> Value:
+    """Each row times itself, as BLAS adds up short rows: one by one."""
+    if table.width >= SHORT:
+        return row_norms(context, table)
+    return added(context, split(context, _squares(context, table), [1] * table.width))
+
+
+SHORT = 16
+"""Where OpenBLAS begins to add in heaps, which differ from processor to processor."""
+
+
+def _squares(context: Context, table: Value) -> Value:
+    return table._replace(name=context.graph.node("Mul", table, table))
 
 
 def squared_distances(context: Context, table: Value, points: Any) -> Value:
-    """Squared Euclidean distances to *points*, as scikit-learn expands them: [N, points]."""
-    node, centres = context.graph.node, plain(points)
+    """``sklearn.metrics.pairwise.euclidean_distances(squared=True)``: [N, points]."""
+    centres = plain(points)
+    return _expanded(context, table, centres, row_norms(context, table), norms_of(centres))
+
+
+def nearest_point(context: Context, table: Value, points: Any, norms: Any = None) -> Value:
+    """``sklearn.metrics.pairwise_distances_argmin``: the number of the nearest point, int64 [N].
+
+    *norms* are the points' own where the model has them.
+    """
+    centres = plain(points)
+    if norms is None:
+        one_by_one = np.cumsum(centres * centres, axis=1)[:, -1]
+        norms = one_by_one if table.width < SHORT else norms_of(centres)
+    return nearest(context, _expanded(context, table, centres, _dots(context, table), norms))
+
+
+def _expanded(context: Context, table: Value, points: Array, own: Value, norms: Any) -> Value:
+    """Squared distances, multiplied out; rounding makes some of them negative, which count as 0."""
     # Doubling is exact, so that it may come before the product as well as after it.
-    product = affine(context, table, -2.0 * centres.T)
-    product = product._replace(name=node("Add", product, squared_norms(context, table)))
-    product = product._replace(name=node("Add", product, norms_of(centres)))
-    return product._replace(name=node("Max", product, np.float64(0)))
+    product = affine(context, table, -2.0 * points.T)
+    product = product._replace(name=context.graph.node("Add", product, own))
+    product = scaled(context, product, "Add", norms)
+    return product._replace(name=context.graph.node("Max", product, np.float64(0)))
 
 
 def norms_of(centres: Array) -> Array:

@@ -12,10 +12,9 @@ from inferd.compile.converters.sklearn.scores import (
     column,
     complemented,
     decided,
-    nearest,
+    nearest_point,
     one_against_one,
     repeated,
-    squared_distances,
     stacked,
     summed,
     truth,
@@ -112,7 +111,7 @@ def _output_codes(context: Context, model: Any, frame: Frame, method: str) -> Va
     require(method == "predict", f"no {method}")
     scores = stacked(context, [_score(context, each, frame) for each in model.estimators_])
     scores = context.graph.cast(scores, DOUBLE)
-    index = nearest(context, squared_distances(context, scores, model.code_book_))
+    index = nearest_point(context, scores, model.code_book_)
     return context.labels(model.classes_, index)
 
 

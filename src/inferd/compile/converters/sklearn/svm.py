@@ -18,6 +18,7 @@ from inferd.compile.converters.sklearn.scores import (
     one_against_one,
     plain,
     scaled,
+    split,
     squared_norms,
     stacked,
     truth,
@@ -86,19 +87,32 @@ def _one_class(context: Context, model: Any, frame: Frame, method: str) -> Value
 
 
 def _pairs(context: Context, model: Any, frame: Frame) -> Value:
-    """libsvm's decision between each two classes, positive for the first: [N, pairs]."""
-    counts = np.asarray(model.n_support_)
-    stops = np.cumsum(counts)
-    coefs = plain(model._dual_coef_)
-    columns = []
-    for i in range(len(counts)):
-        for j in range(i + 1, len(counts)):
-            weights = np.zeros(stops[-1])
-            first, second = (slice(stops[c] - counts[c], stops[c]) for c in (i, j))
-            weights[first], weights[second] = coefs[j - 1, first], coefs[i, second]
-            columns.append(weights)
-    sums = _weighted(context, model, frame, np.column_stack(columns))
-    return scaled(context, sums, "Add", model._intercept_)
+    """libsvm's decision between each two classes, positive for the first: [N, pairs].
+
+    Each class's vectors have a coefficient against each other class, and only those of two classes
+    decide between them: what overflows for a third does not matter.
+    """
+    counts, coefs = np.asarray(model.n_support_).tolist(), plain(model._dual_coef_)
+    require(all(counts), "a class without support vectors")
+    blocks = [block.T for block in np.split(coefs, np.cumsum(counts)[:-1], axis=1)]
+    vectors = plain(model.support_vectors_)
+    matrix = context.matrix(frame)
+    if model.kernel == "linear":
+        owned = np.split(vectors, np.cumsum(counts)[:-1])
+        weights = np.hstack([mine.T @ block for mine, block in zip(owned, blocks, strict=True)])
+        sums = affine(context, matrix, weights)
+    else:
+        parts = split(context, _kernel(context, model, matrix, vectors), counts)
+        pairs = zip(parts, blocks, strict=True)
+        sums = stacked(context, [affine(context, part, block) for part, block in pairs])
+    others = len(counts) - 1
+    each = [(i, j) for i in range(len(counts)) for j in range(i + 1, len(counts))]
+    first = context.graph.node(
+        "Gather", sums, np.array([i * others + j - 1 for i, j in each]), axis=1
+    )
+    second = context.graph.node("Gather", sums, np.array([j * others + i for i, j in each]), axis=1)
+    made = Value(context.graph.node("Add", first, second), len(each), DOUBLE)
+    return scaled(context, made, "Add", model._intercept_)
 
 
 def _classifier(context: Context, model: Any, frame: Frame, method: str) -> Value:
