@@ -56,8 +56,11 @@ compiled as the server does it, and then its library and the compiled form are a
 - **numeric**: like the rows it was trained on, and beyond their range; unknown categories where the
   model takes them;
 - **missing**: the same with a tenth of the numbers missing, where the model takes that;
-- **near**: float64 numbers at the thresholds, at the points where the answer changes, one
-  floating-point step beside them, and 1e-9 to 1e-3 beside them;
+- **near**: float64 numbers at the thresholds of trees and one floating-point step beside them, and
+  rows to both sides of the points where the answer changes: there, one step beside, and 1e-9 to
+  1e-3 of the way between two rows beside. Models that decide by a sum or a logarithm, such as
+  linear ones, are asked from 1e-9 on only: nearer than that the last bit decides, on which two
+  computers need not agree either;
 - **ties**: whole and half numbers on a coarse grid, for models that were trained on one.
 
 Rows are fewer where the library is slow (nearest neighbours, support vectors, Gaussian processes).

@@ -113,7 +113,7 @@ TARGET = {
 NATIVE = frozenset({
     "GaussianProcessClassifier", "IsotonicRegression", "KNeighborsClassifier",
     "KNeighborsRegressor", "KernelRidge", "LabelPropagation", "LabelSpreading",
-    "LocalOutlierFactor", "NearestCentroid", "RadiusNeighborsClassifier",
+    "LocalOutlierFactor", "NearestCentroid", "NuSVC", "RadiusNeighborsClassifier",
     "RadiusNeighborsRegressor",
 })  # fmt: skip
 """Classes that their own library may answer: without an exact form, or so sensitive to rounding

@@ -105,13 +105,11 @@ def _pairs(context: Context, model: Any, frame: Frame) -> Value:
         parts = split(context, _kernel(context, model, matrix, vectors), counts)
         pairs = zip(parts, blocks, strict=True)
         sums = stacked(context, [affine(context, part, block) for part, block in pairs])
-    others = len(counts) - 1
+    others, node = len(counts) - 1, context.graph.node
     each = [(i, j) for i in range(len(counts)) for j in range(i + 1, len(counts))]
-    first = context.graph.node(
-        "Gather", sums, np.array([i * others + j - 1 for i, j in each]), axis=1
-    )
-    second = context.graph.node("Gather", sums, np.array([j * others + i for i, j in each]), axis=1)
-    made = Value(context.graph.node("Add", first, second), len(each), DOUBLE)
+    first = node("Gather", sums, np.array([i * others + j - 1 for i, j in each]), axis=1)
+    second = node("Gather", sums, np.array([j * others + i for i, j in each]), axis=1)
+    made = Value(node("Add", first, second), len(each), DOUBLE)
     return scaled(context, made, "Add", model._intercept_)
 
 
