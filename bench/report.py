@@ -119,10 +119,12 @@ def _starts(starts: Sequence[Start]) -> str:
 
 def starts_text(starts: Sequence[Start]) -> str:
     """The same for a terminal."""
-    lines = [f"{'start of':12}" + "".join(f"{way:>25}" for way in WAYS)]
-    for start in starts:
-        lines.append(f"{start.model:12}" + "".join(f"{each:>23.1f} s" for each in start.seconds))
-    return "\n".join(lines)
+    head = f"{'start of':12}" + "".join(f"{way:>25}" for way in WAYS)
+    lines = [
+        f"{start.model:12}" + "".join(f"{each:>23.1f} s" for each in start.seconds)
+        for start in starts
+    ]
+    return "\n".join([head, *lines])
 
 
 def _servers(tables: Sequence[Table]) -> str:

@@ -1,4 +1,4 @@
-"""What a start costs: how long `inferd serve` takes until it answers, by what it has to do first."""
+"""What a start costs: how long `inferd serve` takes until it answers, and what for."""
 
 import os
 import select
@@ -57,9 +57,7 @@ def _seconds(path: Path, *options: str) -> float:
     begun = time.perf_counter()
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env=kept) as process:
         try:
-            assert process.stdout is not None
-            ready, _, _ = select.select([process.stdout], [], [], LIMIT)
-            line = process.stdout.readline() if ready else b""
+            line = _first_line(process)
             took = time.perf_counter() - begun
         finally:
             process.terminate()
@@ -67,3 +65,11 @@ def _seconds(path: Path, *options: str) -> float:
         msg = f"{' '.join(argv)} did not start: {line!r}"
         raise BenchError(msg)
     return took
+
+
+def _first_line(process: "subprocess.Popen[bytes]") -> bytes:
+    """Empty where none comes in time."""
+    out = process.stdout
+    if out is None or not select.select([out], [], [], LIMIT)[0]:
+        return b""
+    return out.readline()

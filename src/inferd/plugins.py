@@ -20,7 +20,7 @@ from inferd.errors import ConfigError, MissingPackage
 KINDS = {
     "runtimes": "inferd.runtimes",
     "protocols": "inferd.protocols",
-    "converters": "inferd.compile.converters",
+    "converters": "inferd.compiling.converters",
     "layouts": "inferd.models.layouts",
     "schedulers": "inferd.engine.schedulers",
 }

@@ -5,7 +5,7 @@ Three kinds, none of which claims more than was shown:
 - ``exact``: every tree of the file was held against the model's, node by node; all other arithmetic
   is of the kind that IEEE 754 determines to the last bit; and all probes agreed bit for bit.
 - ``agrees``: on every probe the labels were the same, and the scores within a tolerance (see
-  ``compile.judge``). Probing is evidence, no proof.
+  ``compiling.judge``). Probing is evidence, no proof.
 - ``native``: the library itself answers, for the reason that is given.
 """
 

@@ -9,9 +9,9 @@ import msgspec
 
 from inferd.artifact import Artifact
 from inferd.clock import monotonic_ns
-from inferd.compile import compiler
-from inferd.compile.cache import Compiled
-from inferd.compile.speed import speed
+from inferd.compiling import compiler
+from inferd.compiling.cache import Compiled
+from inferd.compiling.speed import speed
 from inferd.errors import ArtifactNotFound, ConfigError, UnknownFormat
 from inferd.estimators.fitted import Fitted
 from inferd.models import loader

@@ -12,10 +12,11 @@ import numpy as np
 from onnx import ModelProto
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships none
 
-from inferd.compile import compiler
-from inferd.compile.batches import assemble
-from inferd.compile.judge import tolerance_of
-from inferd.compile.speed import speed
+from inferd.compiling import compiler
+from inferd.compiling.batches import assemble
+from inferd.compiling.judge import tolerance_of
+from inferd.compiling.speed import speed
+from inferd.errors import LoadError
 from inferd.estimators.fitted import Fitted
 from inferd.models import loader
 from inferd.models.example import example_inputs, repeat_rows
@@ -32,6 +33,7 @@ CHUNK = 10_000
 ROUNDED = {"Einsum", "Gemm", "Log", "MatMul", "ReduceL2", "ReduceSum", "ReduceSumSquare"}
 """Operators whose last bit is each library's own, unlike that of a link at the end, before a model
 decides."""
+REFUSED = "it cannot be served"
 SPEEDS = (1, 1024)
 """Rows of the calls that are timed."""
 
@@ -87,7 +89,11 @@ def held(case: Case, rows: int, timed: bool = False) -> Outcome:
     """Compile *case* as the server does, and compare *rows* rows of each kind."""
     with tempfile.TemporaryDirectory() as folder:
         trained = train(case, Path(folder))
-        native = _open(trained.path)
+        try:
+            native = _open(trained.path)
+        except LoadError as error:
+            reason = f"{REFUSED}: {error.message}"
+            return Outcome(Verdict(kind="native", reason=reason), tolerance=0)
     fitted = native.fitted
     assert fitted is not None
     fast = None

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from inferd.compile import tree_ensemble
-from inferd.compile.forest import LEAF, LEQ, LT, MEMBER, Forest, Tree
-from inferd.compile.graph import Graph
+from inferd.compiling import tree_ensemble
+from inferd.compiling.forest import LEAF, LEQ, LT, MEMBER, Forest, Tree
+from inferd.compiling.graph import Graph
 from inferd.signature import TensorSpec
 from inferd.tensors import Array, datatype_of
 
@@ -86,7 +86,8 @@ class Grower:
 
 def walk(forest: Forest, rows: Array) -> Array:
     """The forest's answers, node by node."""
-    sums = np.zeros((len(rows), forest.targets), forest.dtype) + forest.base.astype(forest.dtype)
+    start = forest.base.astype(forest.dtype)
+    sums: Array = np.zeros((len(rows), forest.targets), forest.dtype) + start
     for tree in forest.trees:
         leaves = [_leaf(tree, row) for row in rows]
         sums += tree.weight[leaves].astype(forest.dtype)
@@ -115,7 +116,8 @@ def write(forest: Forest) -> onnx.ModelProto:
     matrix = graph.input(TensorSpec("X", kind, (-1, COLUMNS)))
     sums = tree_ensemble.write(graph, forest, matrix)
     graph.output(TensorSpec("Y", kind, (-1, forest.targets)), sums.name)
-    return graph.finish()
+    model: onnx.ModelProto = graph.finish()
+    return model
 
 
 def run(model: onnx.ModelProto, rows: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inferd.compile.boundary import Steps, boundary
+from inferd.compiling.boundary import Steps, boundary
 from inferd.tensors import Array
 
 CUT = 0.7310585786300049

@@ -1,4 +1,4 @@
-"""compile/cache: compiled models on disk."""
+"""compiling/cache: compiled models on disk."""
 
 import stat
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from inferd.compile.cache import Cache, Compiled, Entry, default_folder, key_of, versions
+from inferd.compiling.cache import Cache, Compiled, Entry, default_folder, key_of, versions
 from inferd.verdict import Verdict
 
 EXACT = Compiled(Verdict(kind="exact", probes=3), b"the file")

@@ -1,13 +1,13 @@
-"""compile/leaf_tables: forests with many targets, by the leaves' numbers."""
+"""compiling/leaf_tables: forests with many targets, by the leaves' numbers."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from inferd.compile import leaf_tables, tree_ensemble
-from inferd.compile.forest import Forest, Tree
-from inferd.compile.graph import Graph
+from inferd.compiling import leaf_tables, tree_ensemble
+from inferd.compiling.forest import Forest, Tree
+from inferd.compiling.graph import Graph
 from inferd.signature import TensorSpec
 from tests.unit.forests import COLUMNS, Grower, run, walk
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inferd.compile.batches import Probe
-from inferd.compile.parity import AGAIN_KIND, BATCHES, Parity, compare
+from inferd.compiling.batches import Probe
+from inferd.compiling.parity import AGAIN_KIND, BATCHES, Parity, compare
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import Array
 

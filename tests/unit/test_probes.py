@@ -9,12 +9,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from inferd.compile import tree_ensemble
-from inferd.compile.batches import Inputs, Probe
-from inferd.compile.forest import LEAF, LEQ, Forest, Tree
-from inferd.compile.graph import Graph
-from inferd.compile.parity import Parity, compare
-from inferd.compile.probes import probes
+from inferd.compiling import tree_ensemble
+from inferd.compiling.batches import Inputs, Probe
+from inferd.compiling.forest import LEAF, LEQ, Forest, Tree
+from inferd.compiling.graph import Graph
+from inferd.compiling.parity import Parity, compare
+from inferd.compiling.probes import probes
 from inferd.estimators.fitted import Fitted
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import Array

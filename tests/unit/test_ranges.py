@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inferd.compile.ranges import Range, evenly, ranges
+from inferd.compiling.ranges import Range, evenly, ranges
 from inferd.tensors import Array
 
 ROWS = np.random.default_rng(0).normal([5.0, -2000.0, 1.6e9], [0.1, 300.0, 1e6], (200, 3))

@@ -1,4 +1,4 @@
-"""compile/sample: the user's own rows, from CSV."""
+"""compiling/sample: the user's own rows, from CSV."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from inferd.compile.sample import read_sample
+from inferd.compiling.sample import read_sample
 from inferd.errors import ConfigError
 from inferd.estimators.fitted import Fitted
 

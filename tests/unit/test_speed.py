@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from inferd.compile.speed import LEAST, MOST, speed
+from inferd.compiling.speed import LEAST, MOST, speed
 from inferd.tensors import Array
 
 

@@ -1,4 +1,4 @@
-"""compile/forest and compile/tree_ensemble: forests written as ONNX and read back."""
+"""compiling/forest and compiling/tree_ensemble: forests written as ONNX and read back."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inferd.compile import tree_ensemble
-from inferd.compile.forest import LEQ, LT, Forest, round_for
+from inferd.compiling import tree_ensemble
+from inferd.compiling.forest import LEQ, LT, Forest, round_for
 from tests.unit.forests import Grower, run, walk, write
 
 DTYPES = [np.float32, np.float64]

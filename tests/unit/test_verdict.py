@@ -1,13 +1,13 @@
-"""verdict and compile/judge: what the probes showed, and what is said of it."""
+"""verdict and compiling/judge: what the probes showed, and what is said of it."""
 
 from typing import Any
 
 import pytest
 
 from inferd import verdict
-from inferd.compile.conversion import Conversion
-from inferd.compile.judge import described, judge
-from inferd.compile.parity import Parity
+from inferd.compiling.conversion import Conversion
+from inferd.compiling.judge import described, judge
+from inferd.compiling.parity import Parity
 from inferd.signature import Signature, TensorSpec
 from inferd.verdict import Verdict
 

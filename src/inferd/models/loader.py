@@ -10,8 +10,8 @@ import msgspec
 
 from inferd import plugins
 from inferd.artifact import Artifact
-from inferd.compile import compiler
-from inferd.compile.cache import Cache, default_folder
+from inferd.compiling import compiler
+from inferd.compiling.cache import Cache, default_folder
 from inferd.errors import ArtifactNotFound, ConfigError, UnknownFormat
 from inferd.runtimes.base import Runtime
 from inferd.spec import Loading, ModelSpec

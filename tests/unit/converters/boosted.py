@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from inferd.compile import tree_ensemble
-from inferd.compile.converters.base import Context
+from inferd.compiling import tree_ensemble
+from inferd.compiling.converters.base import Context
 from inferd.signature import TensorSpec
 from inferd.tensors import Array, datatype_of
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
-from inferd.compile.converters.base import Context
+from inferd.compiling.converters.base import Context
 from inferd.signature import TensorSpec
 from inferd.tensors import Array, datatype_of
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from inferd.compile.converters.base import Context
+from inferd.compiling.converters.base import Context
 from inferd.signature import TensorSpec
 from inferd.tensors import Array, datatype_of
 

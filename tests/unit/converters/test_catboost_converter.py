@@ -1,4 +1,4 @@
-"""compile/converters/catboost: every loss and kind of tree, against CatBoost's own answers."""
+"""compiling/converters/catboost: every loss and kind of tree, against CatBoost's own answers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import catboost
 import numpy as np
 import pytest
 
-from inferd.compile.converters.base import CannotConvert
+from inferd.compiling.converters.base import CannotConvert
 from tests.unit.converters.boosted import SCORE, THREE, TRAIN, TWO, WHOLE, Compiled, fit, same
 
 WORDS = np.array(["no", "yes"])[TWO]

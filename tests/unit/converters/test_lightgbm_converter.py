@@ -1,4 +1,4 @@
-"""compile/converters/lightgbm: every objective and kind of node, against LightGBM's own answers."""
+"""compiling/converters/lightgbm: every objective and kind of node, against LightGBM itself."""
 
 import math
 from typing import Any
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inferd.compile.conversion import own
-from inferd.compile.converters.base import CannotConvert
-from inferd.compile.converters.lightgbm import _cut, _read
+from inferd.compiling.conversion import own
+from inferd.compiling.converters.base import CannotConvert
+from inferd.compiling.converters.lightgbm import _cut, _read
 from inferd.estimators.boosters import lightgbm_booster
 from inferd.estimators.fitted import Fitted
 from tests.unit.converters.boosted import (

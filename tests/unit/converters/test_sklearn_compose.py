@@ -1,4 +1,4 @@
-"""compile/converters/sklearn: encoders and compositions, against their own answers."""
+"""compiling/converters/sklearn: encoders and compositions, against their own answers."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from sklearn import (
     preprocessing,
 )
 
-from inferd.compile.converters.base import Context
+from inferd.compiling.converters.base import Context
 from inferd.signature import TensorSpec
 from inferd.tensors import datatype_of
 from tests.unit.converters.comparing import compiled, fit, inputs_of, nasty, same, table

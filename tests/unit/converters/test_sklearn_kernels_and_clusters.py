@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inferd.compile.converters.base import CannotConvert
+from inferd.compiling.converters.base import CannotConvert
 
 pytest.importorskip("sklearn")
 

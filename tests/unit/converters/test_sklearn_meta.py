@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inferd.compile.converters.base import CannotConvert
+from inferd.compiling.converters.base import CannotConvert
 from inferd.tensors import Array
 
 pytest.importorskip("sklearn")

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from inferd.compile.converters.base import CannotConvert
+from inferd.compiling.converters.base import CannotConvert
 
 pytest.importorskip("sklearn")
 

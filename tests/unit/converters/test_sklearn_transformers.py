@@ -1,4 +1,4 @@
-"""compile/converters/sklearn: scikit-learn's transformers of numbers, against their own answers."""
+"""compiling/converters/sklearn: scikit-learn's transformers of numbers, against themselves."""
 
 import functools
 from typing import Any
@@ -20,7 +20,7 @@ from sklearn import (
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.kernel_approximation import RBFSampler
 
-from inferd.compile.converters.base import CannotConvert
+from inferd.compiling.converters.base import CannotConvert
 from tests.unit.converters.comparing import (
     COLUMNS,
     answers,
@@ -265,7 +265,7 @@ def test_selections(selector: Any) -> None:
         same(selector, rows, "predict_proba")
 
 
-class Doubler(preprocessing.StandardScaler):
+class Doubler(preprocessing.StandardScaler):  # type: ignore[misc]  # it ships no types
     """A subclass, which may answer otherwise."""
 
 

@@ -1,4 +1,4 @@
-"""compile/converters/sklearn/{trees,boosting}: scikit-learn's trees, bit for bit."""
+"""compiling/converters/sklearn/{trees,boosting}: scikit-learn's trees, bit for bit."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn import ensemble, tree
 
-from inferd.compile.converters.base import CannotConvert, Context, check_converter
-from inferd.compile.converters.sklearn import plugin
+from inferd.compiling.converters.base import CannotConvert, Context, check_converter
+from inferd.compiling.converters.sklearn import plugin
 from inferd.signature import TensorSpec
 from inferd.tensors import Array
 
@@ -41,7 +41,9 @@ def near(model: Any, rows: Array) -> Array:
     points = np.concatenate([t.threshold[t.feature >= 0] for t in trees]).astype(np.float32)
     beside = [points, np.nextafter(points, np.float32(-9)), np.nextafter(points, np.float32(9))]
     extra = np.random.default_rng(1).choice(np.concatenate(beside), (500, rows.shape[1]))
-    return np.concatenate([rows.astype(np.float32), extra, np.float32([[0.0] * 5, [-0.0] * 5])])
+    return np.concatenate(
+        [rows.astype(np.float32), extra, np.array([[0.0] * 5, [-0.0] * 5], np.float32)]
+    )
 
 
 def compare(model: Any, rows: Array, methods: Sequence[str]) -> float:
@@ -141,7 +143,7 @@ def test_isolation_forests_tell_outliers_alike(features: float) -> None:
 def test_a_subclass_is_refused() -> None:
     """It may answer otherwise."""
 
-    class Forest(ensemble.RandomForestClassifier):
+    class Forest(ensemble.RandomForestClassifier):  # type: ignore[misc]  # it ships no types
         pass
 
     model = Forest(2).fit(ROWS, THREE)
@@ -158,5 +160,6 @@ def test_thresholds_of_the_models_own_columns_are_worth_probing() -> None:
     asked = {4: 0, 1: 1}
     for column, values in context.points.items():
         at = model.tree_.feature == asked[column]
-        assert np.array_equal(np.unique(np.concatenate(values)), np.unique(model.tree_.threshold[at]))
+        known = np.unique(np.concatenate(values))
+        assert np.array_equal(known, np.unique(model.tree_.threshold[at]))
     assert set(context.points) == {1, 4}

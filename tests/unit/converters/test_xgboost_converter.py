@@ -1,4 +1,4 @@
-"""compile/converters/xgboost: every objective and kind of tree, against XGBoost's own answers."""
+"""compiling/converters/xgboost: every objective and kind of tree, against XGBoost's own answers."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import xgboost
 
-from inferd.compile.conversion import own
-from inferd.compile.converters.base import CannotConvert
-from inferd.compile.converters.xgboost.booster import read
+from inferd.compiling.conversion import own
+from inferd.compiling.converters.base import CannotConvert
+from inferd.compiling.converters.xgboost.booster import read
 from inferd.estimators.fitted import Fitted
 from tests.unit.converters.boosted import SCORE, THREE, TRAIN, TWO, WHOLE, Compiled, fit, same
 
