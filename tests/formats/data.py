@@ -16,8 +16,8 @@ Columns: TypeAlias = list[Array]
 Ask: TypeAlias = Callable[[Columns], Array]
 """What the model itself answers, one value or row of values for each row."""
 
-PAIRS = 300
-"""Pairs of rows between which the point is sought where the answer changes."""
+SHARE = 50
+"""For so many rows one pair, between which the point is sought where the answer changes."""
 HALVINGS = 70
 STRANGE = "never seen"
 """A word that no model knows."""
@@ -145,7 +145,9 @@ def _near(
             at_points = rng.choice(changes.points.get(at, _middles(usual[at])), rows)
             at_points = _beside(at_points, rng.random(rows) < 0.3, np.float64, rng)
             at_points = _beside(at_points, rng.random(rows) < 0.3, np.float32, rng)
-            here = np.where((way == 4) & (rng.random(rows) < 0.5), at_points, here)
+            here = np.where(
+                (way == 4) & ((moved == at) | (rng.random(rows) < 0.1)), at_points, here
+            )
         made.append(here)
     return made
 
@@ -174,11 +176,12 @@ def _beside(values: Array, where: Array, kind: type, rng: np.random.Generator) -
 def _boundary(usual: Columns, free: Sequence[int], ask: Ask, rng: np.random.Generator) -> Pairs:
     """Half of the pairs differ in one column only. Where the model answers all rows alike: some
     rows as they are."""
-    start = [each[:PAIRS].copy() for each in usual]
-    stop = [each[PAIRS : 2 * PAIRS].copy() for each in usual]
-    alone = rng.choice(list(free), PAIRS)
+    pairs = len(usual[0]) // SHARE
+    start = [each[:pairs].copy() for each in usual]
+    stop = [each[pairs : 2 * pairs].copy() for each in usual]
+    alone = rng.choice(list(free), pairs)
     for at in range(len(usual)):
-        stays = (alone != at) & (np.arange(PAIRS) % 2 == 0) if at in free else np.full(PAIRS, True)
+        stays = (alone != at) & (np.arange(pairs) % 2 == 0) if at in free else np.full(pairs, True)
         stop[at] = np.where(stays, start[at], stop[at])
     first = _flat(ask(start))
     apart = (_flat(ask(stop)) != first).any(axis=1)
