@@ -61,7 +61,7 @@ def demo(*, keep: bool) -> int:
     if differing:
         print(f"{differing} of {len(table)} answers differ from scikit-learn's.")
         return 1
-    print(f"All {len(table)} answers are scikit-learn's own.")
+    print(f"All {len(table)} answers are scikit-learn's own, bit for bit.")
     return 0
 
 
@@ -100,7 +100,7 @@ def address(process: subprocess.Popen[bytes]) -> str | None:
 def compiled() -> str:
     """The banner's line about how the model was compiled."""
     found = re.search(rf"{MODEL.stem}: (compiled from .*)", LOG.read_text())
-    return found[1].capitalize() if found else ""
+    return found[1][:1].upper() + found[1][1:] if found else ""
 
 
 def ready(url: str) -> bool:
