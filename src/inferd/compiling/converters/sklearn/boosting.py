@@ -12,16 +12,26 @@ from inferd.tensors import Array
 
 
 def _gradient_boosting(context: Context, model: Any, frame: Frame, method: str) -> Value:
-    """sklearn.ensemble._gb."""
-    key = ("raw", id(model), frame)
-    raw = context.graph.once(key, lambda: _raw(context, model, frame))
+    """sklearn.ensemble._gb. The losses that a regressor is given have no link."""
+    raw = context.graph.once(("raw", id(model), frame), lambda: _raw(context, model, frame))
+    return _answer(context, model, raw, method, "GreaterOrEqual")
+
+
+def _hist_gradient_boosting(context: Context, model: Any, frame: Frame, method: str) -> Value:
+    """sklearn.ensemble._hist_gradient_boosting."""
+    raw = context.graph.once(("raw", id(model), frame), lambda: _hist_raw(context, model, frame))
+    return _answer(context, model, raw, method, "Greater")
+
+
+def _answer(context: Context, model: Any, raw: Value, method: str, positive: str) -> Value:
+    """What *method* makes of the *raw* scores; *positive* is how two classes are told from zero."""
     if method == "decision_function":
         return raw if raw.width > 1 else context.flat(raw)
     if hasattr(model, "classes_"):
-        return _classes(context, model, raw, method, "GreaterOrEqual")
+        return _classes(context, model, raw, method, positive)
     if method != "predict":
         raise CannotConvert(f"no {method}")
-    return context.flat(raw)
+    return _inverse(context, model._loss, context.flat(raw))
 
 
 def _raw(context: Context, model: Any, frame: Frame) -> Value:
@@ -42,19 +52,6 @@ def _raw(context: Context, model: Any, frame: Frame) -> Value:
             trees.append(tree_of(grown, weight))
     forest = Forest(trees, targets, DOUBLE, np.asarray(base, float))
     return context.forest(forest, as_trees_see_it(context, frame))
-
-
-def _hist_gradient_boosting(context: Context, model: Any, frame: Frame, method: str) -> Value:
-    """sklearn.ensemble._hist_gradient_boosting."""
-    key = ("raw", id(model), frame)
-    raw = context.graph.once(key, lambda: _hist_raw(context, model, frame))
-    if method == "decision_function":
-        return raw if raw.width > 1 else context.flat(raw)
-    if hasattr(model, "classes_"):
-        return _classes(context, model, raw, method, "Greater")
-    if method != "predict":
-        raise CannotConvert(f"no {method}")
-    return _inverse(context, model._loss, context.flat(raw))
 
 
 def _hist_raw(context: Context, model: Any, frame: Frame) -> Value:
