@@ -77,7 +77,8 @@ def missing(path: Path, error: ModuleNotFoundError) -> LoadError:
 
 def unreadable(path: Path, error: Exception) -> BadArtifact:
     """What to say of a file that raises *error* while it is read: most often the version."""
-    for library, (wrote, here) in _versions(path).items():
+    versions = {} if _ends_early(error) else _versions(path)  # cut off, the version may be, too
+    for library, (wrote, here) in versions.items():
         if wrote != here:
             return BadArtifact(
                 f"{path} was written by {library} {wrote} and cannot be read by {library} {here}",
@@ -91,6 +92,11 @@ def unreadable(path: Path, error: Exception) -> BadArtifact:
     return BadArtifact(
         f"{path} is no pickle, is damaged, or is cut off ({type(error).__name__}: {_line(error)})"
     )
+
+
+def _ends_early(error: Exception) -> bool:
+    """Whether *error* is of a file that ends before its pickle does."""
+    return isinstance(error, EOFError) or "truncated" in str(error)
 
 
 EXTRAS = {
