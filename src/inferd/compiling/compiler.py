@@ -20,7 +20,7 @@ from inferd.compiling.judge import described, judge
 from inferd.compiling.parity import compare
 from inferd.compiling.probes import probes
 from inferd.compiling.sample import read_sample
-from inferd.errors import InferdError
+from inferd.errors import InferdError, MissingPackage
 from inferd.estimators.fitted import Fitted
 from inferd.log import logger
 from inferd.metadata import EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
@@ -108,7 +108,7 @@ def _by_route(route: str, fitted: Fitted, options: Options, known: Mapping[str, 
     try:
         conversion = ROUTES[route](fitted)
         verdict = _probe(fitted, conversion, options)
-    except CannotConvert as error:
+    except (CannotConvert, MissingPackage) as error:
         verdict = Verdict(kind="native", reason=str(error))
     except InferdError:
         raise
