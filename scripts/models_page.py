@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.machine import cpu_model, package_version
 from tests.formats.cases import FULL, Case
-from tests.formats.sweep import SPEEDS, Outcome, held
+from tests.formats.sweep import SPEEDS, TURNS, Outcome, held
 from tests.formats.zoo import CASES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
@@ -37,7 +37,8 @@ banner, in the model's metadata and by `inferd check model.pkl`.
 - **agrees**: on every probe the labels were the same and the scores as good as the same: no further
   apart than 1e-9 where the model computes in float64, and 1e-5 in float32 (absolutely up to 1,
   relatively beyond). Two libraries round an exponential or a long sum differently in the last bit;
-  that is what is left. It is evidence and no proof.
+  that is what is left. It is evidence and no proof: a row between two labels, where nothing but
+  the last bit decides, may get the one here and the other there.
 - **native**: the library itself answers, for the reason that is given. Nothing is lost but speed.
 
 ## How it is checked
@@ -87,7 +88,9 @@ float64 numbers to an `FP32` model rounds them just as the library would have.
 {summary}
 
 Speed-up is the time of a call to the library divided by that of the same call to the compiled form,
-for 1 row and for {many:,} rows, in one process, without a server. It was measured on:
+for 1 row and for {many:,} rows, in one process, without a server, with the threads that each takes
+by itself; the best of {turns} turns. These models are small, 10 trees mostly, so that all can be
+asked in minutes. It was measured on:
 
 {machine}
 """
@@ -98,7 +101,9 @@ def page(outcomes: Mapping[str, Outcome]) -> str:
     facts = {"CPU": _cpu(), "Python": sys.version.split()[0]}
     facts |= {package: package_version(package) for package in PACKAGES}
     machine = "\n".join(f"- {name} {value}" for name, value in facts.items())
-    head = HEAD.format(full=FULL, many=SPEEDS[1], summary=_summary(outcomes), machine=machine)
+    head = HEAD.format(
+        full=FULL, many=SPEEDS[1], turns=TURNS, summary=_summary(outcomes), machine=machine
+    )
     return "\n".join([head, *_families(outcomes)]) + "\n"
 
 
