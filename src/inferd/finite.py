@@ -15,8 +15,8 @@ from inferd.signature import Signature
 from inferd.tensors import Array
 
 TRIES = 600
-"""Rows that a model is asked at most to find out; columns that are not reached count as taking
-all."""
+"""Rows that a model is asked at most to find out about one input and one kind of number; columns
+that are not reached count as refusing it."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -34,42 +34,51 @@ def find(
     run: Callable[[Mapping[str, Array]], Any], row: Mapping[str, Array], signature: Signature
 ) -> dict[str, Refused]:
     """What *run* refuses, by raising, when put into *row*, which it answers."""
-    tries = [TRIES]
     found = {}
     for spec in signature.inputs:
         if spec.datatype not in ("FP32", "FP64") or len(spec.shape) != 2:
             continue
         columns = list(range(spec.shape[1]))
-
-        def refuses(columns: Sequence[int], value: float, name: str = spec.name) -> bool:
-            changed = row[name].copy()
-            changed[:, columns] = value
-            tries[0] -= 1
-            try:
-                run({**row, name: changed})
-            except Exception:  # noqa: BLE001 - a model refuses in any way it likes
-                return True
-            return False
-
+        search = _Search(run, row, spec.name)
+        above, below = (search.among(columns, value, [TRIES]) for value in (np.inf, -np.inf))
         refused = Refused(
-            tuple(_among(columns, lambda c: refuses(c, np.nan), tries)),
-            tuple(_among(columns, lambda c: refuses(c, np.inf), tries)),
+            tuple(search.among(columns, np.nan, [TRIES])), tuple(sorted({*above, *below}))
         )
         if refused != Refused():
             found[spec.name] = refused
     return found
 
 
-def _among(
-    columns: Sequence[int], refuses: Callable[[Sequence[int]], bool], tries: list[int]
-) -> list[int]:
-    """Those of *columns* that are refused, by halving what is refused as a whole."""
-    if not columns or tries[0] <= 0 or not refuses(columns):
-        return []
-    if len(columns) == 1:
-        return list(columns)
-    half = len(columns) // 2
-    return [*_among(columns[:half], refuses, tries), *_among(columns[half:], refuses, tries)]
+class _Search:
+    """Asks a model about columns of one of its inputs."""
+
+    def __init__(
+        self, run: Callable[[Mapping[str, Array]], Any], row: Mapping[str, Array], name: str
+    ) -> None:
+        self._run, self._row, self._name = run, row, name
+
+    def among(self, columns: Sequence[int], value: float, tries: list[int]) -> list[int]:
+        """Those of *columns* in which *value* is refused, by halving what is refused as a
+        whole."""
+        if not columns or (tries[0] > 0 and not self._refuses(columns, value)):
+            return []
+        tries[0] -= 1
+        if len(columns) == 1 or tries[0] <= 0:
+            return list(columns)
+        half = len(columns) // 2
+        return [
+            *self.among(columns[:half], value, tries),
+            *self.among(columns[half:], value, tries),
+        ]
+
+    def _refuses(self, columns: Sequence[int], value: float) -> bool:
+        changed = self._row[self._name].copy()
+        changed[:, list(columns)] = value
+        try:
+            self._run({**self._row, self._name: changed})
+        except Exception:  # noqa: BLE001 - a model refuses in any way it likes
+            return True
+        return False
 
 
 class FiniteCheck:

@@ -9,6 +9,7 @@ Three kinds, none of which claims more than was shown:
 - ``native``: the library itself answers, for the reason that is given.
 """
 
+import re
 from typing import Literal
 
 import msgspec
@@ -55,8 +56,16 @@ def encode(verdict: Verdict) -> str:
 
 
 def decode(text: str) -> Verdict | None:
-    """The verdict in a file's metadata; None where there is none, or it is not one."""
+    """The verdict in a file's metadata; None where there is none, or it is not one.
+
+    It is the file's own word, and shown on terminals: one with control characters is none.
+    """
     try:
-        return msgspec.json.decode(text, type=Verdict)
+        verdict = msgspec.json.decode(text, type=Verdict)
     except msgspec.MsgspecError:
         return None
+    return None if _CONTROL.search(encode(verdict)) else verdict
+
+
+_CONTROL = re.compile(r"\\(u00[01]|[bfnrt])|[\x7f-\x9f]")
+"""A control character, as JSON writes it."""

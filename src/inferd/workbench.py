@@ -1,5 +1,6 @@
 """Models on the workbench, without a server: compile one, or hold its two forms side by side."""
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,17 +44,39 @@ def compile(
         verdict = inferd.compile(classifier, "model.onnx")
     """
     options = compiler.Options(sample=Path(sample) if sample else None, progress=progress)
+    _check_output(model, Path(output))
     if isinstance(model, str | os.PathLike):
         artifact = _artifact(Path(model), trust_pickle, trusted_types)
         compiled = compiler.compile_artifact(artifact, _opener(artifact), options)
     else:
-        compiled = compiler.compile_fitted(Fitted.of(model), options)
+        # A copy: what is compiled is set to one thread, and the caller's model is not ours to set.
+        compiled = compiler.compile_fitted(Fitted.of(copy.deepcopy(model)), options)
     if compiled.onnx is not None:
-        try:
-            Path(output).write_bytes(compiled.onnx)
-        except OSError as error:
-            raise ConfigError(f"cannot write {output}: {error.strerror}") from None
+        _write(Path(output), compiled.onnx)
     return compiled.verdict
+
+
+def _check_output(model: Any, output: Path) -> None:
+    """Raise ConfigError for an output that would overwrite the model, or could not be served."""
+    if output.suffix.lower() != ".onnx":
+        raise ConfigError(
+            "a compiled model is an ONNX file",
+            got=str(output),
+            expected="a name that ends in .onnx",
+        )
+    if isinstance(model, str | os.PathLike) and output.exists() and output.samefile(model):
+        raise ConfigError(f"{output} is the model itself", cure="Name another file with -o.")
+
+
+def _write(output: Path, content: bytes) -> None:
+    """The whole file or none: whoever serves it meanwhile sees the old one."""
+    beside = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(output)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise ConfigError(f"cannot write {output}: {error.strerror}") from None
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -79,6 +79,8 @@ def test_a_verdict_travels_as_text() -> None:
     whole = Verdict(kind="agrees", probes=5, kinds={"ties": 5}, versions={"onnx": "1"})
     assert verdict.decode(verdict.encode(whole)) == whole
     assert [verdict.decode(text) for text in ("", "[]", '{"kind":"sure"}')] == [None] * 3
+    coloured = verdict.encode(Verdict(kind="native", reason="\x1b[31mred"))
+    assert verdict.decode(coloured) is None
 
 
 def test_a_model_is_described_by_what_it_is_made_of() -> None:

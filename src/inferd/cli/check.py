@@ -41,7 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     told = _told(arguments.path)
     if told is not None:
-        print("\n".join(_lines(told)))
+        if arguments.json:
+            print(json.dumps({"verdict": msgspec.to_builtins(told)}, indent=2))
+        else:
+            print("\n".join(_lines(told)))
         return 0
     with Status() as status:
         report = workbench.check(

@@ -132,9 +132,9 @@ def _steps(search: Search, pool: Inputs) -> Sequence[str]:
     some = take(pool, evenly(count(pool), 200))
     moved = {name: array.copy() for name, array in some.items()}
     for column in np.flatnonzero(~source.texts & ~source.named):
-        cells(moved, source.places[column])[:] *= 1 + (
-            1e-7 if source.types[column] == np.float64 else 1e-6
-        )
+        step = 1e-7 if source.types[column] == np.float64 else 1e-6
+        with np.errstate(over="ignore"):  # the largest numbers have nowhere to go
+            cells(moved, source.places[column])[:] *= 1 + step
     kept, _ = answered(search.fitted.run, moved, search.scores)
     before, after = (search.ask(take(rows, kept), search.scores)[1] for rows in (some, moved))
     if not len(before) == len(after) > 0:

@@ -19,7 +19,7 @@ from inferd.compiling.example import example_row
 from inferd.compiling.judge import described, judge
 from inferd.compiling.parity import compare
 from inferd.compiling.probes import probes
-from inferd.compiling.sample import read_sample
+from inferd.compiling.sample import digest_of, read_sample
 from inferd.errors import InferdError, MissingPackage
 from inferd.estimators.fitted import Fitted
 from inferd.log import logger
@@ -27,6 +27,8 @@ from inferd.metadata import EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.verdict import Verdict, encode
 
+FAULT = "compiling failed"
+"""A fault of ours, or of the moment: memory may be there the next time."""
 TARGET = "onnx"
 """The runtime that runs what is compiled."""
 
@@ -63,7 +65,7 @@ def compile_artifact(artifact: Artifact, opener: type[Runtime], options: Options
     Where the cache knows the artifact it is not opened at all. Blocks; raises LoadError.
     """
     digest = artifact.digest()
-    sample = Artifact(options.sample).digest() if options.sample else ""
+    sample = digest_of(options.sample) if options.sample else ""
     key = cache.key_of(digest, cache.versions(), {"sample": sample})
     known = options.cache.get(key) if options.cache else None
     if known is not None:
@@ -76,7 +78,7 @@ def compile_artifact(artifact: Artifact, opener: type[Runtime], options: Options
         compiled = compile_fitted(native.fitted, options, digest)
     finally:
         native.close()
-    if options.cache:
+    if options.cache and not compiled.verdict.reason.startswith(FAULT):
         options.cache.put(key, compiled)
     return compiled
 
@@ -114,7 +116,7 @@ def _by_route(route: str, fitted: Fitted, options: Options, known: Mapping[str, 
         raise
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep the library from answering
         logger.warning("compiling by %s failed; please report it", route, exc_info=error)
-        verdict = Verdict(kind="native", reason=f"compiling failed ({type(error).__name__})")
+        verdict = Verdict(kind="native", reason=f"{FAULT} ({type(error).__name__})")
     verdict = msgspec.structs.replace(verdict, route=route, **known)
     if conversion is None or verdict.kind == "native":
         return Compiled(verdict, None)

@@ -33,6 +33,11 @@ class Conversion(NamedTuple):
 
 def own(fitted: Fitted) -> Conversion:
     """By the converters in ``converters/``. Raises CannotConvert."""
+    taken = {"", *fitted.signature.output_names}
+    if clash := [name for name in fitted.signature.input_names if name in taken]:
+        raise CannotConvert(
+            f"a column is called {clash[0]!r}, as no tensor can be beside the outputs"
+        )
     context = Context()
     frame = context.inputs(fitted.signature.inputs, fitted.positions)
     for spec in fitted.signature.outputs:

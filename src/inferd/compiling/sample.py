@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from inferd.artifact import Artifact
 from inferd.errors import ConfigError, InvalidInput
 from inferd.estimators.fitted import Column, Fitted
 from inferd.rows import RowReader
@@ -41,8 +42,20 @@ def read_sample(path: Path, fitted: Fitted) -> dict[str, Array]:
     try:
         values = [_values(row, picked, fitted.columns) for row in rows]
         return RowReader(fitted.signature).many(values)
-    except (InvalidInput, IndexError, ValueError) as error:
+    except IndexError:
+        raise ConfigError(
+            f"{path} does not fit the model", got="a shorter row", expected=f"{len(names)} columns"
+        ) from None
+    except (InvalidInput, ValueError) as error:
         raise ConfigError(f"{path} does not fit the model: {error}") from None
+
+
+def digest_of(path: Path) -> str:
+    """The file's SHA-256. Raises ConfigError where it cannot be read."""
+    try:
+        return Artifact(path).digest()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _values(row: Sequence[str], picked: Sequence[int], columns: Sequence[Column]) -> list[Any]:

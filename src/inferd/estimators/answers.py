@@ -70,7 +70,7 @@ def _label_type(values: Array) -> str:
         types = set(map(type, values.ravel().tolist()))
         kind = {bool: "b", int: "i", float: "f"}.get(types.pop(), "U") if len(types) == 1 else "U"
     if kind in "iu":
-        return "INT32" if values.dtype == np.int32 else "INT64"
+        return {"int32": "INT32", "uint64": "UINT64"}.get(str(values.dtype), "INT64")
     return {"b": "BOOL", "f": "FP64"}.get(kind, "BYTES")
 
 

@@ -65,8 +65,8 @@ class Context:
             column += part.width
             parts.append(part)
         frame = Frame(tuple(parts))
-        if list(positions) in ([], list(range(frame.width))):
-            return frame
+        if frame.width != len(positions) or list(positions) == list(range(frame.width)):
+            return frame  # documents have no width
         spread: list[Value] = []
         for at, position in enumerate(positions):
             holes = position - sum(part.width for part in spread)
