@@ -16,7 +16,7 @@ from tests.formats.zoo import CASES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 PACKAGES = ("inferd", "onnxruntime", "numpy", "scikit-learn", "xgboost", "lightgbm", "catboost",
-            "skl2onnx")  # fmt: skip
+            "onnx")  # fmt: skip
 
 HEAD = """\
 # Models

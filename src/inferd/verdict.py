@@ -31,8 +31,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The kind of the probe with the largest difference."""
     nodes_compared: int = 0
     """Nodes of trees that were read back and held against the model's."""
-    route: str = ""
-    """Whose converter wrote the graph: ``inferd`` or ``skl2onnx``."""
     estimator: str = ""
     """What was compiled, such as ``Pipeline(StandardScaler, LogisticRegression)``."""
     library: str = ""

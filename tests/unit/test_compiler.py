@@ -1,4 +1,4 @@
-"""compiling/compiler: routes, what is kept, and what a fault of ours leaves behind."""
+"""compiling/compiler: what is kept, and what a fault of ours leaves behind."""
 
 import hashlib
 from pathlib import Path
@@ -62,11 +62,11 @@ def test_a_model_of_ones_own_is_left_to_itself() -> None:
 
 
 def test_a_wrong_conversion_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A route that gets one class wrong by a hair loses; the reason tells how it was found."""
+    """A form that is wrong by a hair loses; the reason tells how it was found."""
     other = LogisticRegression().fit(ROWS, LABELS)
     other.intercept_ = other.intercept_ + 1e-7
-    wrong = conversion.own(Fitted.of(other))
-    monkeypatch.setattr(compiler, "ROUTES", {"inferd": lambda _: wrong})
+    wrong = conversion.convert(Fitted.of(other))
+    monkeypatch.setattr(compiler, "convert", lambda _: wrong)
     compiled = compile_fitted(Fitted.of(LINE), Options())
     assert compiled.onnx is None
     assert "got another label" in compiled.verdict.reason
@@ -80,7 +80,7 @@ def test_a_fault_of_ours_leaves_the_model_to_its_library(
     def broken(_: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(compiler, "ROUTES", {"inferd": broken})
+    monkeypatch.setattr(compiler, "convert", broken)
     compiled = compile_fitted(Fitted.of(LINE), Options())
     assert compiled.verdict.reason == "compiling failed (ZeroDivisionError)"
     assert "please report it" in caplog.text

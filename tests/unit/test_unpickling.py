@@ -3,16 +3,22 @@ what cannot be read is told in our words."""
 
 import gzip
 import importlib
+import logging
 import os
 import pickle
+import re
 import subprocess
 import sys
+import uuid
+import zoneinfo
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from hypothesis import given, settings
@@ -164,12 +170,83 @@ class TestAttacks:
         with pytest.raises(LoadError):
             load_pickle(_trusted(tmp_path / "model.pkl", content))
 
+    @pytest.mark.parametrize(
+        ("module", "name"),
+        [
+            ("logging.config", "_resolve"),
+            ("uuid", "_get_command_stdout"),
+            ("typing", "_eval_type"),
+            ("typing", "get_type_hints"),
+            ("collections", "__builtins__"),
+            ("numpy", "log1p.__class__"),
+            ("joblib.disk", "delete_folder"),
+            ("joblib", "disk.delete_folder"),
+            ("joblib._store_backends", "FileSystemStoreBackend.clear_location"),
+            ("joblib.numpy_pickle_utils", "BinaryZlibFile"),
+            ("pathlib", "Path.write_text"),
+            ("pandas", "DataFrame.to_csv"),
+            ("pandas", "Series.to_pickle"),
+            ("pandas", "read_csv"),
+            ("pandas", "test"),
+            ("gzip", "open"),
+            ("numpy", "save"),
+            ("numpy", "ndarray.tofile"),
+            ("numpy", "rec.fromfile"),
+            ("numpy.lib.format", "open_memmap"),
+            ("scipy.io", "savemat"),
+            ("scipy.sparse", "save_npz"),
+            ("sklearn.datasets", "load_files"),
+            ("sklearn.utils._testing", "check_skip_network"),
+            ("xgboost", "Booster.save_model"),
+            ("inferd.estimators.allowed", "INSTEAD.clear"),
+            ("anydbm", "open"),
+        ],
+    )
+    def test_names_of_libraries(self, tmp_path: Path, module: str, name: str) -> None:
+        """Files, tests, insides and what evaluates text, of the standard library and others."""
+        parts = (module.encode(), name.encode())
+        found = b"\x80\x04" + b"".join(b"\x8c" + bytes([len(part)]) + part for part in parts)
+        with pytest.raises(Untrusted, match="no model does"):
+            load_pickle(_trusted(tmp_path / "model.pkl", found + b"\x93."))
+
+    @pytest.mark.parametrize(
+        ("target", "name"),
+        [(Path("mark"), "write_text"), (X, "tofile"), (pd.DataFrame(X), "to_csv")],
+    )
+    def test_methods_that_write(self, tmp_path: Path, target: Any, name: str) -> None:
+        """What a pickle holds is no way to them either."""
+        assert "no model does" in self._refused(tmp_path, Calls(getattr, target, name))
+
     def test_nothing_is_imported_to_find_out(self, tmp_path: Path) -> None:
         """A refused name's module is not imported: importing runs code."""
         sys.modules.pop("webbrowser", None)
         with pytest.raises(Untrusted, match=r"webbrowser\.open"):
             load_pickle(_trusted(tmp_path / "model.pkl", b"cwebbrowser\nopen\n(tR."))
         assert "webbrowser" not in sys.modules
+
+
+ODDS = [
+    logging.getLogger("x"),
+    re.compile("x"),
+    uuid.UUID(int=1),
+    zoneinfo.ZoneInfo("UTC"),
+    OrderedDict(a=1),
+    np.random.RandomState(1),
+    np.random.default_rng(1),
+    pd.DataFrame({"a": ["x"], "b": [pd.Timestamp(0)]}),
+    pd.DataFrame.to_numpy,
+    pd.to_datetime,
+    joblib.Memory(None),
+    b"bytes",
+]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("thing", ODDS, ids=lambda thing: type(thing).__name__)
+def test_private_names_that_models_need(tmp_path: Path, thing: Any, protocol: int) -> None:
+    """Loggers, patterns, zones and generators are pickled by them, and are let through."""
+    artifact = _trusted(tmp_path / "model.pkl", pickle.dumps(thing, protocol))
+    assert type(load_pickle(artifact)) is type(thing)
 
 
 def test_an_operator_may_let_everything_through(tmp_path: Path) -> None:
@@ -290,6 +367,14 @@ class TestModules:
         monkeypatch.chdir(tmp_path / "empty")
         with pytest.raises(MissingPackage, match=r"needs the module 'own_steps'.*own_steps\.py"):
             load_pickle(_trusted(model))
+
+    def test_it_ends_the_program(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A script that exits as it is imported is told in a sentence, and ends nothing."""
+        (tmp_path / "exiting_script.py").write_text("raise SystemExit(3)\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        artifact = _trusted(tmp_path / "model.pkl", b"cexiting_script\nThing\n.")
+        with pytest.raises(BadArtifact, match=r"ends the program \(SystemExit: 3\)"):
+            load_pickle(artifact)
 
     @pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost"])
     def test_a_library_that_is_not_installed(

@@ -91,8 +91,6 @@ def _lines(verdict: Any) -> list[str]:
         rows.append(("difference", f"{verdict.largest_difference:.3g} at most, labels included"))
     if verdict.nodes_compared:
         rows.append(("trees", f"{verdict.nodes_compared:,} nodes read back and compared"))
-    if verdict.route:
-        rows.append(("written by", verdict.route))
     if verdict.versions:
         rows.append(("versions", ", ".join(f"{k} {v}" for k, v in verdict.versions.items())))
     if verdict.digest:

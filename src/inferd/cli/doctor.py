@@ -22,7 +22,7 @@ FORMATS = (
     ("XGBoost", ("xgboost", "scikit-learn"), "xgboost"),
     ("LightGBM", ("lightgbm", "scikit-learn"), "lightgbm"),
     ("CatBoost", ("catboost",), "catboost"),
-    ("compiling", ("onnx", "skl2onnx", "protobuf"), "compile"),
+    ("compiling", ("onnx",), "compile"),
 )
 """What can be done, with which packages, and the extra that brings them."""
 

@@ -30,7 +30,6 @@ PACKAGES = (
     "pandas",
     "scikit-learn",
     "scipy",
-    "skl2onnx",
     "xgboost",
 )
 

@@ -3,9 +3,9 @@ library has to answer."""
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,7 @@ from inferd import plugins
 from inferd.artifact import Artifact
 from inferd.compiling import cache
 from inferd.compiling.cache import Cache, Compiled
-from inferd.compiling.conversion import ROUTES, Conversion
+from inferd.compiling.conversion import Conversion, convert
 from inferd.compiling.converters.base import MANY, CannotConvert
 from inferd.compiling.example import example_row
 from inferd.compiling.judge import described, judge
@@ -84,40 +84,29 @@ def compile_artifact(artifact: Artifact, opener: type[Runtime], options: Options
 
 
 def compile_fitted(fitted: Fitted, options: Options, digest: str = "") -> Compiled:
-    """Compile a loaded model by the first route that gives its answers.
+    """Compile a loaded model, and judge whether the result may answer for it.
 
     *digest* is that of the artifact it was loaded from, where there is one. Blocks.
     """
-    known = {
-        "digest": digest,
-        "versions": cache.versions(),
-        "estimator": described(fitted.model),
-        "library": fitted.library,
-    }
-    refused: list[Verdict] = []
-    for route in ROUTES:
-        compiled = _by_route(route, fitted, options, known)
-        if compiled.onnx is not None:
-            return compiled
-        refused.append(compiled.verdict)
-    return Compiled(refused[0], None)  # what the first route found wrong is what the model is about
-
-
-def _by_route(route: str, fitted: Fitted, options: Options, known: Mapping[str, Any]) -> Compiled:
-    """Convert, probe and judge; *known* goes into the verdict."""
-    options.progress(f"writing {fitted.library} as ONNX ({route})")
+    options.progress(f"writing {fitted.library} as ONNX")
     conversion: Conversion | None = None
     try:
-        conversion = ROUTES[route](fitted)
+        conversion = convert(fitted)
         verdict = _probe(fitted, conversion, options)
     except (CannotConvert, MissingPackage) as error:
         verdict = Verdict(kind="native", reason=str(error))
     except InferdError:
         raise
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep the library from answering
-        logger.warning("compiling by %s failed; please report it", route, exc_info=error)
+        logger.warning("compiling failed; please report it", exc_info=error)
         verdict = Verdict(kind="native", reason=f"{FAULT} ({type(error).__name__})")
-    verdict = msgspec.structs.replace(verdict, route=route, **known)
+    verdict = msgspec.structs.replace(
+        verdict,
+        digest=digest,
+        versions=cache.versions(),
+        estimator=described(fitted.model),
+        library=fitted.library,
+    )
     if conversion is None or verdict.kind == "native":
         return Compiled(verdict, None)
     return Compiled(verdict, _signed(fitted, conversion, verdict))

@@ -55,6 +55,11 @@ def read_pickle(artifact: Artifact) -> Loaded:
         raise type(error)(f"{path}: {error.message}", cure=error.cure) from None
     except ModuleNotFoundError as error:
         raise missing(path, error) from None
+    except SystemExit as error:  # of a module that is a script: it must not end the server
+        raise BadArtifact(
+            f"{path} loads code that ends the program (SystemExit: {error.code})",
+            cure="Guard what that module runs with: if __name__ == '__main__'.",
+        ) from None
     except Exception as error:  # noqa: BLE001 - what a pickle builds raises whatever it likes
         raise unreadable(path, error) from None
 

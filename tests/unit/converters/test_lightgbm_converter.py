@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inferd.compiling.conversion import own
+from inferd.compiling.conversion import convert
 from inferd.compiling.converters.base import CannotConvert
 from inferd.compiling.converters.lightgbm import _cut, _read
 from inferd.estimators.boosters import lightgbm_booster
@@ -152,7 +152,7 @@ def test_categories_by_name() -> None:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    model = own(fitted).model.SerializeToString()
+    model = convert(fitted).model.SerializeToString()
     got = onnxruntime.InferenceSession(model, options).run(None, inputs)[0]
     assert np.array_equal(got, fitted.run(inputs, ["prediction"])["prediction"])
 

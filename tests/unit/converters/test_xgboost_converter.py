@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xgboost
 
-from inferd.compiling.conversion import own
+from inferd.compiling.conversion import convert
 from inferd.compiling.converters.base import CannotConvert
 from inferd.compiling.converters.xgboost.booster import read
 from inferd.estimators.fitted import Fitted
@@ -153,7 +153,7 @@ def test_categories_by_name(booster: bool) -> None:
         for spec in fitted.signature.inputs
     }
     names = list(fitted.methods)
-    got = _run(own(fitted).model, names, inputs)
+    got = _run(convert(fitted).model, names, inputs)
     for name, expected in fitted.run(inputs, names).items():
         assert np.array_equal(got[name], expected)
 
