@@ -118,11 +118,12 @@ MODULES = frozenset(
         _aix_support _ctypes _frozen_importlib _frozen_importlib_external _imp _osx_support _pickle
         _posixsubprocess _socket _thread _winapi asyncio atexit bdb cProfile cffi cloudpickle code
         codeop commands concurrent ctypes dill distutils doctest ensurepip fileinput ftplib gc glob
-        http idlelib imaplib imp importlib inferd inspect linecache marshal mmap msvcrt multiprocessing
-        nntplib nt ntpath os pdb pickle pip pkg_resources pkgutil platform popen2 poplib posix
-        posixpath profile pty py_compile pydoc requests resource runpy setuptools shelve shutil
-        signal site smtplib socket socketserver sqlite3 ssl subprocess sys sysconfig tempfile
-        telnetlib test threading timeit trace urllib venv webbrowser winreg xmlrpc zipimport
+        http idlelib imaplib imp importlib inferd inspect linecache marshal mmap msvcrt
+        multiprocessing nntplib nt ntpath os pdb pickle pip pkg_resources pkgutil platform popen2
+        poplib posix posixpath profile pty py_compile pydoc requests resource runpy setuptools
+        shelve shutil signal site smtplib socket socketserver sqlite3 ssl subprocess sys sysconfig
+        tempfile telnetlib test threading timeit trace urllib venv webbrowser winreg xmlrpc
+        zipimport
         """
     )
 )

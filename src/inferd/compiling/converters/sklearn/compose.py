@@ -1,4 +1,8 @@
-"""Steps one after the other, and side by side: Pipeline, ColumnTransformer, FeatureUnion."""
+"""Steps one after the other, and side by side: Pipeline, ColumnTransformer, FeatureUnion.
+
+A step that is handed NaN or infinities made by an earlier one raises, if it takes none; so the run
+fails there. Which tables may hold such numbers, though the model's input has none, is remembered.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +12,16 @@ import numpy as np
 from inferd.compiling.converters.base import CannotConvert, Context, Frame
 from inferd.compiling.converters.sklearn.tables import (
     DOUBLE,
+    INFINITE,
     as_dense,
     as_sparse,
     dense,
+    fail_at,
     is_sparse,
     joined,
     require,
 )
+from inferd.compiling.converters.sklearn.trees import EMITTERS as TREES
 from inferd.compiling.graph import Value
 
 
@@ -28,7 +35,8 @@ def _pipeline(context: Context, model: Any, frame: Frame, method: str) -> Value:
         return _through(context, steps, frame, method)
     require(not _passes(steps[-1]), f"no {method}")
     between = _through(context, steps[:-1], frame, "transform") if _working(steps[:-1]) else None
-    return context.emit(steps[-1], frame if between is None else Frame((between,)), method)
+    last = frame if between is None else Frame((between,))
+    return context.emit(steps[-1], _checked(context, steps[-1], last), method)
 
 
 def _through(context: Context, steps: Sequence[Any], frame: Frame, method: str) -> Value:
@@ -47,9 +55,81 @@ def _passes(step: Any) -> bool:
 
 
 def _transformed(context: Context, step: Any, frame: Frame, method: str = "transform") -> Value:
-    made = context.emit(step, frame, method)
+    shown = _checked(context, step, frame) if method == "transform" else frame
+    made = context.emit(step, shown, method)
     require(made.width, f"{type(step).__name__} gives one value a row")
+    wild = method == "transform" and (_runs_wild(step) or _is_wild(context, shown.parts))
+    return _marked(context, made) if wild else made
+
+
+def _checked(context: Context, step: Any, frame: Frame) -> Frame:
+    """*frame*, in a run that fails where an earlier step made numbers that *step* refuses."""
+    refused = _refused(step) if _is_wild(context, frame.parts) else ()
+    if not refused:
+        return frame
+    return Frame(tuple(_without(context, part, refused) for part in frame.parts))
+
+
+def _without(context: Context, part: Value, refused: Sequence[float]) -> Value:
+    if part.dtype.kind != "f":
+        return part
+    made = fail_at(context, part, refused)
+    if is_sparse(context, Frame((part,))):
+        made = as_sparse(context, made)
+    return made if len(refused) > len(INFINITE) else _marked(context, made)
+
+
+def _is_wild(context: Context, parts: Sequence[Value]) -> bool:
+    """Whether any of *parts* may hold NaN or infinities that an earlier step made."""
+    return any(context.graph.once(("wild", part.name), lambda: False) for part in parts)
+
+
+def _marked(context: Context, made: Value) -> Value:
+    """*made*, remembered as a table that may hold NaN or infinities."""
+    context.graph.once(("wild", made.name), lambda: True)
     return made
+
+
+def _runs_wild(step: Any) -> bool:
+    """Whether *step* itself can turn finite numbers into NaN or infinities."""
+    if type(step).__name__ == "FunctionTransformer":
+        return isinstance(step.func, np.ufunc) and step.func not in TAME
+    return type(step).__name__ in ("PolynomialFeatures", "PowerTransformer")
+
+
+TAME = (np.absolute, np.ceil, np.floor, np.negative, np.sign, np.tanh)
+"""Functions that are finite wherever their argument is."""
+
+
+def _refused(step: Any) -> tuple[float, ...]:
+    """The numbers that *step* raises for, going by its tags.
+
+    None for steps that see to it themselves: those of this file, and trees.
+    """
+    from sklearn.feature_selection import SelectorMixin
+    from sklearn.utils import get_tags
+
+    foreign = type(step).__module__.partition(".")[0] != "sklearn"
+    if foreign or type(step).__name__ in (*EMITTERS, *TREES, *TAKE_ALL):
+        return ()
+    tags, inner = get_tags(step), _inner(step)
+    if tags.no_validation:
+        return ()
+    if isinstance(step, SelectorMixin):
+        return () if tags.input_tags.allow_nan else (*INFINITE, float("nan"))
+    if inner:
+        return max((_refused(each) for each in inner), key=len)
+    return INFINITE if tags.input_tags.allow_nan else (*INFINITE, float("nan"))
+
+
+def _inner(step: Any) -> list[Any]:
+    """The models that *step* hands its table to, as they were given to it."""
+    several = [each for _, each in getattr(step, "estimators", ())]
+    given = [*several, getattr(step, "estimator", None)]
+    return [each for each in given if each is not None and not isinstance(each, str)]
+
+
+TAKE_ALL = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 
 
 def _column_transformer(context: Context, model: Any, frame: Frame, method: str) -> Value:
@@ -63,6 +143,8 @@ def _column_transformer(context: Context, model: Any, frame: Frame, method: str)
             continue
         require(not np.isscalar(columns), "a column handed over as a list of values")
         inner = context.select(frame, places)
+        if _is_wild(context, frame.parts):
+            inner = Frame(tuple(_marked(context, part) for part in inner.parts))
         made = joined(context, inner) if _passes(step) else _transformed(context, step, inner)
         parts.append(_weighted(context, model, name, made))
     return _side_by_side(context, parts, model.sparse_output_)
@@ -87,14 +169,16 @@ def _weighted(context: Context, model: Any, name: str, made: Value) -> Value:
         return made
     require(made.dtype == DOUBLE, f"a weight over {made.dtype}")
     scaled = made._replace(name=context.graph.node("Mul", made, np.float64(weight)))
-    return as_sparse(context, scaled) if is_sparse(context, Frame((made,))) else scaled
+    scaled = as_sparse(context, scaled) if is_sparse(context, Frame((made,))) else scaled
+    return _marked(context, scaled) if _is_wild(context, (made,)) else scaled
 
 
 def _side_by_side(context: Context, parts: list[Value], sparse: bool) -> Value:
     if not parts:
         raise CannotConvert("a table without columns")
     whole = joined(context, Frame(tuple(as_dense(context, part) for part in parts)))
-    return as_sparse(context, whole) if sparse else whole
+    whole = as_sparse(context, whole) if sparse else whole
+    return _marked(context, whole) if _is_wild(context, parts) else whole
 
 
 EMITTERS = {

@@ -15,6 +15,7 @@ from inferd.compiling.graph import Value
 from inferd.tensors import Array
 
 DOUBLE = np.dtype(np.float64)
+INFINITE = (float("inf"), float("-inf"))
 FAR = 2**40
 """An index beyond any table. ONNX has no way to raise, but ONNX Runtime fails a run whose Gather
 reaches outside its table: so a request fails where the library would raise."""
@@ -106,6 +107,18 @@ def fail_where(context: Context, bad: str, value: Value) -> Value:
     return value._replace(name=node("Add", value, nothing))
 
 
+def fail_at(context: Context, value: Value, refused: Sequence[float]) -> Value:
+    """*value* (float32 or float64), in a run that fails if any element is one of *refused*.
+
+    Three nodes, and no number changes, not even a zero.
+    """
+    keys = np.array(refused, value.dtype)
+    # 1 is already outside a table of one element.
+    at = _look_up(context, value, keys, np.ones(len(keys), np.int64), np.zeros(1, np.int64))
+    nothing = context.graph.node("Gather", np.array([-0.0], value.dtype), at)
+    return context.anew(value, context.graph.node("Add", value, nothing))
+
+
 INT64 = 7
 """onnx.TensorProto.INT64"""
 
@@ -138,7 +151,7 @@ def _look_up(context: Context, part: Value, keys: Array, values: Array, default:
     """ONNX's LabelEncoder: NaN is a key like any other, and zeros of both signs are one."""
     from onnx import numpy_helper
 
-    column = part if part.dtype == object else context.graph.cast(part, DOUBLE)
+    column = part if part.dtype == object else context.graph.cast(part, keys.dtype)
     tensors = {"keys_tensor": keys, "values_tensor": values, "default_tensor": default}
     attributes = {name: numpy_helper.from_array(array) for name, array in tensors.items()}
     name = context.graph.node("LabelEncoder", column, domain="ai.onnx.ml", **attributes)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from inferd.compiling.converters.base import CannotConvert, Context, Frame
+from inferd.compiling.converters.base import UNKNOWN, CannotConvert, Context, Frame
+from inferd.compiling.converters.sklearn.tables import INFINITE, fail_at, is_sparse
 from inferd.compiling.forest import LEAF, LEQ, Forest, Tree
 from inferd.compiling.graph import Value
 from inferd.tensors import Array
@@ -35,16 +36,38 @@ def tree_of(grown: Any, weight: Array, features: Array | None = None) -> Tree:
     )
 
 
-def as_trees_see_it(context: Context, frame: Frame) -> Value:
-    """All columns, as float32 numbers in float64."""
+def as_trees_see_it(context: Context, frame: Frame, model: Any = None) -> Value:
+    """All columns, as float32 numbers in float64.
+
+    The run fails, as the library raises, where a number becomes infinite in float32; and where one
+    that is computed in the graph is NaN, if *model* is given and takes no missing values. What the
+    model's own inputs must not be is held against them before the run.
+    """
     narrow = context.matrix(frame, np.float32)
-    return context.cast(narrow, np.float64)
+    refused = _refused(context, frame, model)
+    guarded = fail_at(context, narrow, refused) if refused else narrow
+    return context.cast(guarded, np.float64)
 
 
-def _sums(context: Context, frame: Frame, trees: Sequence[Tree]) -> Value:
+def _refused(context: Context, frame: Frame, model: Any) -> list[float]:
+    """The float32 numbers that must not come up in *frame*."""
+    computed = any(UNKNOWN in context.own(part) for part in frame.parts)
+    if not computed and all(part.dtype != DOUBLE for part in frame.parts):
+        return []
+    takes_missing = model is None or _takes_missing(context, model, frame)
+    return [*INFINITE, *([] if takes_missing or not computed else [float("nan")])]
+
+
+def _takes_missing(context: Context, model: Any, frame: Frame) -> bool:
+    from sklearn.utils import get_tags
+
+    return bool(get_tags(model).input_tags.allow_nan) and not is_sparse(context, frame)
+
+
+def _sums(trees: Sequence[Tree], context: Context, matrix: Value) -> Value:
     targets = trees[0].weight.shape[1]
     forest = Forest(trees, targets, DOUBLE, np.zeros(targets))
-    return context.forest(forest, as_trees_see_it(context, frame))
+    return context.forest(forest, matrix)
 
 
 def _ensemble(model: Any) -> Sequence[Any]:
@@ -65,7 +88,7 @@ def _write_mean(context: Context, model: Any, frame: Frame, output: int) -> Valu
     grown = [each.tree_ for each in _ensemble(model)]
     width = int(np.atleast_1d(model.n_classes_)[output]) if hasattr(model, "n_classes_") else 1
     trees = [tree_of(each, each.value[:, output, :width]) for each in grown]
-    sums = _sums(context, frame, trees)
+    sums = _sums(trees, context, as_trees_see_it(context, frame, model))
     if not hasattr(model, "estimators_"):
         return sums
     count = context.graph.constant(float(len(trees)))
@@ -150,7 +173,9 @@ def _depth(context: Context, model: Any, frame: Frame) -> Value:
             zip(model.estimators_, model.estimators_features_, strict=True)
         )
     ]
-    return _sums(context, frame, trees)
+    # Isolation forests take any number, infinities too.
+    matrix = context.cast(context.matrix(frame, np.float32), np.float64)
+    return _sums(trees, context, matrix)
 
 
 EMITTERS = {
