@@ -176,6 +176,8 @@ def _layout(model: Any, documents: bool) -> tuple[list[str] | None, list[Kind], 
 def _width(model: Any) -> int | None:
     if hasattr(model, "feature_names_"):  # CatBoost, which forgets the other in a file
         return len(model.feature_names_)
+    if hasattr(model, "X_thresholds_"):  # an isotonic regression, which does not say so
+        return 1
     width: int | None = attribute(model, "n_features_in_")
     return width
 
