@@ -23,7 +23,7 @@ def add_to(commands: Any) -> None:
         "compile",
         help="write a trained model as ONNX",
         description="Compile a scikit-learn, XGBoost, LightGBM or CatBoost model to an ONNX file"
-        " with the same answers, and prove it with probes that try to break it.",
+        " with the same answers, and ask both forms what might tell them apart.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
