@@ -11,6 +11,8 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import inferd
 from inferd import plugins
@@ -18,7 +20,7 @@ from inferd.artifact import Artifact
 from inferd.compiling import compiler, conversion
 from inferd.compiling.cache import Cache
 from inferd.compiling.compiler import Options, compile_artifact, compile_fitted
-from inferd.errors import ConfigError, MissingPackage
+from inferd.errors import ConfigError, InvalidInput, MissingPackage
 from inferd.estimators.fitted import Fitted
 from inferd.verdict import decode
 
@@ -130,3 +132,15 @@ def test_from_python(tmp_path: Path) -> None:
     assert not (tmp_path / "own.onnx").exists()
     with pytest.raises(ConfigError, match="cannot write"):
         inferd.compile(FOREST, tmp_path / "no" / "folder.onnx")
+
+
+def test_a_row_that_the_library_refuses_inside_is_the_callers_fault() -> None:
+    """What fails within the compiled graph is told as a value that does not fit, nothing more."""
+    model = make_pipeline(FunctionTransformer(np.log1p), LogisticRegression())
+    compiled = compile_fitted(Fitted.of(model.fit(np.abs(ROWS), LABELS)), Options())
+    assert compiled.onnx is not None
+    runtime = compiler.open_compiled(compiled.onnx)
+    for value in (-1.0, -2.0):
+        with pytest.raises(InvalidInput, match="refuses a value"):
+            runtime.run({"X": np.array([[0.5, value, 0.5]])}, ["label"])
+    assert runtime.run({"X": np.abs(ROWS[:3])}, ["label"])["label"].shape == (3,)
