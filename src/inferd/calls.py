@@ -12,6 +12,7 @@ import msgspec
 from inferd.errors import InferdError
 from inferd.rows import RowReader
 from inferd.signature import Checker, Roles, Signature
+from inferd.spec import Batching
 from inferd.tensors import Array
 
 
@@ -62,6 +63,15 @@ class Handle(Protocol):
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the columns of the only input; empty where they are not known."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the columns of probabilities; empty where they
+        are not known."""
+
+    @property
+    def batching(self) -> Batching:
+        """How its requests run together."""
 
     @property
     def infer(self) -> "Handler":
@@ -125,6 +135,13 @@ class ModelMetadata(Call, eq=False):
     version: str | None = None
 
 
+class ModelStates(Call, eq=False):
+    """Where does each version of each model, or of this one, stand?"""
+
+    model: str | None = None
+    version: str | None = None
+
+
 class InferResponse(msgspec.Struct, eq=False):
     """One answer, or one part of a streamed answer: arrays by output name, in the model's order."""
 
@@ -161,7 +178,24 @@ class ModelDescription(msgspec.Struct, frozen=True):
     versions: tuple[str, ...]
 
 
-Response: TypeAlias = InferResponse | Readiness | ServerDescription | ModelDescription
+class VersionState(msgspec.Struct, frozen=True):
+    """One version, the name of its state (see ``models.state``), and why it failed, if it did."""
+
+    model: str
+    version: str
+    state: str
+    reason: str = ""
+
+
+class VersionStates(msgspec.Struct, frozen=True):
+    """Every version that was ever taken up: models by name, their newest version first."""
+
+    versions: tuple[VersionState, ...]
+
+
+Response: TypeAlias = (
+    InferResponse | Readiness | ServerDescription | ModelDescription | VersionStates
+)
 
 
 class Reply(Protocol):
@@ -204,8 +238,11 @@ Handler: TypeAlias = Callable[[Any, Reply], None]
 class Lookup(Protocol):
     """Finds the handle that a decoder decodes with; reads only, so any thread may ask."""
 
-    def __call__(self, model: str | None, version: str | None = None) -> Handle:
+    def __call__(
+        self, model: str | None, version: str | None = None, label: str | None = None
+    ) -> Handle:
         """The handle of a model (None: the default model) and version (None: its default version).
 
-        Raises ModelNotFound, NotReady, or InvalidInput where a model must be named.
+        A *label* stands for a version, where none is given. Raises ModelNotFound, UnknownLabel,
+        NotReady, or InvalidInput where a model must be named.
         """

@@ -8,7 +8,7 @@ InferdError
    - MalformedRequest          the bytes are not what the protocol says
    - InvalidInput              the document does not fit the model
      + UnexpectedInput, MissingInput, DuplicateInput, WrongDatatype, WrongShape, WrongCount,
-       WrongValue, BatchMismatch, UnexpectedOutput
+       WrongValue, BatchMismatch, UnexpectedOutput, UnknownLabel
    - NotFound
      + RouteNotFound, ModelNotFound
    - MethodNotAllowed
@@ -43,6 +43,7 @@ class Code(Enum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
     UNIMPLEMENTED = "UNIMPLEMENTED"
     UNAVAILABLE = "UNAVAILABLE"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
@@ -182,6 +183,17 @@ class UnexpectedOutput(InvalidInput):
         super().__init__("unknown output", got=repr(name), expected=_names(known))
 
 
+class UnknownLabel(InvalidInput):
+    """A version was asked for by a label that the model does not have."""
+
+    def __init__(self, model: str, label: str, known: Sequence[str]) -> None:
+        self.model, self.label = short(model), short(label)
+        super().__init__(
+            f"model {self.model!r} has no version labelled {self.label!r}",
+            expected=f"one of the labels {_names(known)}" if known else "",
+        )
+
+
 class NotFound(RequestError):
     """What was asked for is not here."""
 
@@ -190,6 +202,10 @@ class NotFound(RequestError):
 
 class RouteNotFound(NotFound):
     """No dialect of this port knows the URL."""
+
+    def __init__(self, method: str, target: str) -> None:
+        self.method, self.target = method, short(target)
+        super().__init__("nothing is served at this URL")
 
 
 class ModelNotFound(NotFound):
@@ -210,8 +226,8 @@ class MethodNotAllowed(RequestError):
 
     code = Code.METHOD_NOT_ALLOWED
 
-    def __init__(self, method: str, allowed: Sequence[str]) -> None:
-        self.allowed = tuple(allowed)
+    def __init__(self, method: str, allowed: Sequence[str], target: str = "") -> None:
+        self.method, self.allowed, self.target = method, tuple(allowed), short(target)
         super().__init__("wrong method for this URL", got=method, expected=" or ".join(allowed))
 
 

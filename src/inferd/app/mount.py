@@ -154,7 +154,7 @@ async def _send_error(
 ) -> None:
     payload = dialect.encode_error(error, message)
     payload.headers = [*payload.headers, *error_fields(error)]
-    await _send(send, STATUS[error.code][0], payload)
+    await _send(send, STATUS[dialect.code(error, message)][0], payload)
 
 
 async def _send(send: Any, status: int, payload: Payload) -> None:

@@ -10,6 +10,7 @@ from inferd.calls import (
     Handler,
     ModelMetadata,
     ModelReady,
+    ModelStates,
     Readiness,
     Reply,
     Response,
@@ -39,6 +40,7 @@ def queries(manager: Manager) -> dict[type[Call], Handler]:
         ),
         ModelReady: _answer(model_ready),
         ModelMetadata: _answer(lambda call: manager.describe(call.model, call.version)),
+        ModelStates: _answer(lambda call: manager.states(call.model, call.version)),
     }
 
 

@@ -244,7 +244,9 @@ class Http1Connection(asyncio.Protocol):
     def _open_app(self) -> None:
         """Hand a request that no dialect knows to the app, before its body."""
         if self.service.app is None:
-            self._error = RouteNotFound("nothing is served at this URL")
+            self._error = RouteNotFound(
+                self._parser.get_method().decode("latin-1"), self._target.decode("latin-1")
+            )
             return
         head = Head(
             self._parser.get_method(),

@@ -35,7 +35,12 @@ class Routes:
         self.fallback = ordered[0]
         """Tells the errors of requests that no dialect claims."""
         self._routes = [
-            (_pattern(route.path), route, dialect, handlers[route.operation.call])
+            (
+                _pattern(route.path, dialect.separators),
+                route,
+                dialect,
+                handlers[route.operation.call],
+            )
             for dialect in ordered
             for route in dialect.routes
         ]
@@ -76,7 +81,9 @@ class Routes:
                 )
             allowed.append(route.method)
         if allowed:
-            raise MethodNotAllowed(method.decode("latin-1"), sorted(set(allowed)))
+            raise MethodNotAllowed(
+                method.decode("latin-1"), sorted(set(allowed)), target.decode("latin-1")
+            )
         return None
 
 
@@ -96,8 +103,9 @@ def origin_form(target: bytes) -> bytes:
     return (url.path or b"/") + (b"?" + url.query if url.query else b"")
 
 
-def _pattern(path: str) -> re.Pattern[bytes]:
-    escaped = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+def _pattern(path: str, separators: str) -> re.Pattern[bytes]:
+    segment = rf"(?P<\1>[^{re.escape(separators)}]+)"
+    escaped = re.sub(r"\\{(\w+)\\}", segment, re.escape(path))
     return re.compile(escaped.encode("ascii"))
 
 

@@ -4,6 +4,7 @@ from inferd.errors import Code
 
 STATUS: dict[Code, tuple[int, bytes]] = {
     Code.INVALID_ARGUMENT: (400, b"Bad Request"),
+    Code.FAILED_PRECONDITION: (400, b"Bad Request"),
     Code.NOT_FOUND: (404, b"Not Found"),
     Code.METHOD_NOT_ALLOWED: (405, b"Method Not Allowed"),
     Code.PAYLOAD_TOO_LARGE: (413, b"Content Too Large"),

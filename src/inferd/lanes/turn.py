@@ -63,7 +63,7 @@ def error_answer(
 ) -> tuple[bytes, bytes]:
     """The head of an error's answer, without the empty line, and its body."""
     payload = dialect.encode_error(error, message)
-    status, phrase = STATUS[error.code]
+    status, phrase = STATUS[dialect.code(error, message)]
     allow = b"".join(b"%b: %b\r\n" % field for field in error_fields(error))
     head = b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\n%bcontent-length: %d\r\n"
     return head % (

@@ -3,8 +3,8 @@ stops."""
 
 from collections.abc import Mapping
 
-from inferd.calls import Handler, ModelDescription, Readiness
-from inferd.errors import InferdError, InvalidInput, ModelNotFound, NotReady
+from inferd.calls import Handler, ModelDescription, Readiness, VersionState, VersionStates
+from inferd.errors import InferdError, InvalidInput, ModelNotFound, NotReady, UnknownLabel
 from inferd.models.policy import default_version, newest_first
 from inferd.models.state import State, advance
 from inferd.rows import RowReader
@@ -19,11 +19,13 @@ class Version:
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec, self.model, self.version = spec, spec.name, spec.version
+        self.batching = spec.batching
         self.state, self.reason, self._users = State.NEW, "", 0
         self.runtime: Runtime
         self.infer: Handler
         self.example: Mapping[str, Array]
         self.feature_names: tuple[str, ...] = ()
+        self.classes: tuple[str, ...] = ()
 
     def fill(self, runtime: Runtime, infer: Handler, example: Mapping[str, Array]) -> None:
         """Take what loading made."""
@@ -71,6 +73,7 @@ class Manager:
         """Whether the server is about to stop: it still answers, and says that it is not ready."""
         self._versions: dict[str, dict[str, Version]] = {}
         self._answering: dict[tuple[str | None, str | None], Version] = {}
+        self._labels: dict[str, dict[str, str]] = {}
 
     def begin(self, spec: ModelSpec) -> Version:
         """Take up a version that will be loaded."""
@@ -101,8 +104,18 @@ class Manager:
             if version.state is State.READY:
                 self.retire(version)
 
-    def lookup(self, model: str | None, version: str | None = None) -> Version:
+    def label(self, model: str, label: str, version: str) -> None:
+        """Let *label* stand for *version* from now on. Raises as ``lookup`` does: a label is for a
+        version that can answer."""
+        self.lookup(model, version)
+        self._labels.setdefault(model, {})[label] = version
+
+    def lookup(
+        self, model: str | None, version: str | None = None, label: str | None = None
+    ) -> Version:
         """The handle of a model and version; see ``calls.Lookup``."""
+        if label is not None and version is None:
+            version = self._labelled(model or self._default_model, label)
         found = self._answering.get((model, version))
         return found if found is not None else self._explain(model, version)
 
@@ -124,6 +137,23 @@ class Manager:
             self.lookup(model, version), newest_first(self._ready_numbers(model))
         )
 
+    def states(self, model: str | None, version: str | None) -> VersionStates:
+        """Where every version, or those of that name, stand. Raises ModelNotFound."""
+        if model is not None and model not in self._versions:
+            raise ModelNotFound(model, None, sorted(self._versions))
+        names = sorted(self._versions) if model is None else [model]
+        found = [
+            self._versions[name][number]
+            for name in names
+            for number in newest_first(self._versions[name])
+            if version is None or number == version
+        ]
+        if model is not None and version is not None and not found:
+            raise ModelNotFound(model, version, newest_first(self._versions[model]))
+        return VersionStates(
+            tuple(VersionState(v.model, v.version, v.state.value, v.reason) for v in found)
+        )
+
     def readiness(self) -> Readiness:
         """Whether every version that should answer does."""
         if self.stopping:
@@ -137,6 +167,12 @@ class Manager:
         if not reasons and not self._answering:
             reasons = ("no model is loaded",)
         return Readiness(not reasons, reasons)
+
+    def _labelled(self, model: str, label: str) -> str:
+        labels = self._labels.get(model, {})
+        if label not in labels:
+            raise UnknownLabel(model, label, sorted(labels))
+        return labels[label]
 
     def _ready_numbers(self, model: str) -> list[str]:
         return [

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from inferd.calls import Call, Handle, Lookup
-from inferd.errors import InferdError, MalformedRequest, UnsupportedEncoding
+from inferd.errors import Code, InferdError, MalformedRequest
 
 JSON = b"application/json"
 
@@ -23,6 +23,7 @@ class Message(msgspec.Struct):
     """What a lane read: one request's body, and what its head said."""
 
     body: bytes
+    """As the client meant it: what its content coding packed is unpacked."""
     path: Mapping[str, str]
     """The variables of the route's path, percent-decoded once."""
     headers: Mapping[bytes, bytes] = {}
@@ -37,6 +38,14 @@ class Payload(msgspec.Struct):
     body: bytes
     content_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = ()
+    tail: Sequence[bytes | memoryview] = ()
+    """What follows the body: memory of large tensors, as bytes (format ``B``), which is not copied
+    before it is written and must not be changed after."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body and what follows it."""
+        return len(self.body) + sum([len(piece) for piece in self.tail])
 
 
 class Documentation(msgspec.Struct, frozen=True):
@@ -87,6 +96,16 @@ class Operation(ABC):
         """What closes a stream after its last part."""
         return b""
 
+    def encode_failure(self, call: Call, error: InferdError) -> bytes | None:
+        """What tells *error* in a stream that has begun, and so ends it; None: nothing can, and
+        the stream breaks off."""
+        return None
+
+
+WEBSOCKET = "WEBSOCKET"
+"""The method of a route that is asked by messages over a WebSocket: each is one request's body, and
+each part of an answer is one message."""
+
 
 class Route(msgspec.Struct, frozen=True):
     """Where an operation is found. A path's ``{name}`` stands for one segment."""
@@ -105,17 +124,27 @@ class Dialect(ABC):
     """Where two dialects of a port claim one URL, the lower number has it; ``docs/protocols.md``
     has the table."""
 
-    routes: ClassVar[tuple[Route, ...]]
+    separators: ClassVar[str] = "/"
+    """Characters that end a variable of a path, where they are not percent-encoded."""
+
+    doors: ClassVar[tuple[str, ...]] = ()
+    """The ports of other servers on which it answers, beside the main one: names of settings, such
+    as ``triton``."""
+
+    routes: tuple[Route, ...]
 
     @abstractmethod
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:
         """Write an error; *message* is None when the request could not be read."""
 
+    def code(self, error: InferdError, message: Message | None) -> Code:
+        """What kind of failure *error* is to this protocol's clients."""
+        return error.code
 
-def refuse_encoded(headers: Mapping[bytes, bytes]) -> None:
-    """Raise UnsupportedEncoding for a body whose encoding is not spoken yet."""
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise UnsupportedEncoding("this body's content encoding is not spoken", expected="identity")
+    def at(self, door: str) -> "Dialect":
+        """The dialect as it is spoken at *door*, one of ``doors``: as that server speaks it, where
+        the main port knows better."""
+        return self
 
 
 def check_dialect(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> None:
@@ -124,6 +153,11 @@ def check_dialect(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> 
     Every operation must turn each of *bodies*, however wrong, into its call or one of our errors,
     which ``encode_error`` must then be able to write.
     """
+    for form in (dialect, *(dialect.at(door) for door in dialect.doors)):
+        _check_form(form, lookup, bodies)
+
+
+def _check_form(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> None:
     assert dialect.routes, "a dialect without routes"
     for route in dialect.routes:
         assert route.path.startswith("/"), route.path
@@ -134,6 +168,7 @@ def check_dialect(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> 
                 call = route.operation.decode(message, lookup)
             except InferdError as error:
                 told = dialect.encode_error(error, message)
+                assert isinstance(dialect.code(error, message), Code)
             else:
                 told = Payload(b"")
                 assert isinstance(call, route.operation.call), f"{route.path} decodes another call"

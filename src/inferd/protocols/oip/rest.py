@@ -8,7 +8,7 @@ import numpy as np
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
 from inferd.errors import InvalidInput, MalformedRequest, WrongCount
-from inferd.protocols.base import Documentation, Message, Operation, Payload, refuse_encoded
+from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.oip.document import document_infer
 from inferd.signature import Layout, Shape
 from inferd.tensors import (
@@ -92,8 +92,6 @@ class Infer(Operation):
             raise InvalidInput(
                 "the binary tensor extension is not spoken", expected="tensors as JSON 'data'"
             )
-        if b"content-encoding" in headers:
-            refuse_encoded(headers)
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
         document = decode(message.body, _DOCUMENT)

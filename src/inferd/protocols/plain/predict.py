@@ -10,7 +10,7 @@ import numpy as np
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
 from inferd.errors import InvalidInput, MalformedRequest
-from inferd.protocols.base import Documentation, Message, Operation, Payload, refuse_encoded
+from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.plain.document import document_predict
 from inferd.rows import FEATURES, predictions
 from inferd.tensors import Array, json_values
@@ -55,8 +55,6 @@ class Predict(Operation):
     call = InferRequest
 
     def decode(self, message: Message, lookup: Lookup) -> Call:
-        if b"content-encoding" in message.headers:
-            refuse_encoded(message.headers)
         if len(message.body) > LARGE:
             return _decode_large(message, lookup)
         document = decode(message.body, _DOCUMENT)
