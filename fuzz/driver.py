@@ -1,17 +1,19 @@
-"""One process's part of the requests: sends batches over a few connections, and judges every
-answer."""
+"""One process's part of the requests of a dialect: sends batches over a few connections, and judges
+every answer."""
 
-import json
 import random
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from fuzz import frames, judge
 from fuzz.answers import Answer, Malformed, read_answer
-from fuzz.mutations import mutate_body, mutate_head
-from fuzz.seeds import Request
+from fuzz.dialects.base import Dialect, Known
+from fuzz.mutations import mutate_blindly, mutate_body, mutate_head
+from fuzz.record import Failure
+from fuzz.request import Request
 
 DEADLINE = 10.0  # seconds until a silent server is said to hang
 CONNECTIONS = 6
@@ -19,19 +21,11 @@ BATCH = 16  # requests sent together at most
 BATCH_BYTES = 60_000  # little enough that the sockets' buffers take it while nobody reads
 RAW_SHARE = 0.25  # of the batches have spoilt heads
 SWAPPED_SHARE = 0.1  # of the requests take the URL of another, and as many the method
-CANARY_EVERY = 1000  # requests
+KNOWN_EVERY = 1000  # requests
 
 FROM_THE_APP = frozenset({307, 404, 405})
 """What the app behind the lane answers. It does so without waiting for the body, and where that is
 still on its way the connection ends with the answer, as it says."""
-
-
-class Failure(NamedTuple):
-    """Something that must not happen, and the bytes that made it happen."""
-
-    kind: str
-    detail: str
-    sent: bytes
 
 
 class Progress(NamedTuple):
@@ -46,15 +40,19 @@ class Sent(NamedTuple):
     """A batch on its way."""
 
     data: bytes
-    methods: tuple[str, ...]
-    """The methods of its requests, in order; empty where the heads were spoilt."""
+    requests: tuple[Request, ...]
+    """Its requests, in order; empty where the heads were spoilt."""
+    size: int
+    """How many requests that are."""
 
 
 class Connection:
     """One connection that is made anew when it was closed."""
 
-    def __init__(self, port: int) -> None:
-        self._port, self._socket = port, None  # type: tuple[int, socket.socket | None]
+    def __init__(self, port: int, door: str) -> None:
+        self.door = door
+        self._port = port
+        self._socket: socket.socket | None = None
 
     def send(self, data: bytes, *, last: bool) -> None:
         """Send *data*; *last* says that no more will follow on this connection."""
@@ -81,14 +79,20 @@ class Connection:
 class Driver:
     """Makes, sends and judges."""
 
-    def __init__(self, port: int, corpus: Sequence[Request], seed: int) -> None:
+    def __init__(
+        self, dialect: Dialect, corpus: Sequence[Request], ports: Mapping[str, int], seed: int
+    ) -> None:
         self._random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-        self._corpus = corpus
+        self._dialect, self._corpus = dialect, corpus
         # Where an answer ends depends on whether HEAD was asked, which a spoilt head leaves open.
         self._raw_corpus = [request for request in corpus if request.method != "HEAD"]
-        self._connections = [Connection(port) for _ in range(CONNECTIONS)]
-        self._canary_port = Connection(port)
-        self._since_canary = CANARY_EVERY
+        doors = [door for door in dialect.doors if door in ports]
+        self._connections = [
+            Connection(ports[door], door)
+            for door in (doors[at % len(doors)] for at in range(CONNECTIONS))
+        ]
+        self._known_connections = [Connection(ports[door], door) for door in doors]
+        self._since_known = KNOWN_EVERY
         self.counts: Counter[str] = Counter()
         self.failures: list[Failure] = []
 
@@ -102,11 +106,11 @@ class Driver:
         ]
         for connection, batch in under_way:
             self._finish(connection, batch)
-        done = sum(len(batch.methods) or batch.data.count(b"host: localhost") for batch in sent)
-        self._since_canary += done
-        if self._since_canary >= CANARY_EVERY:
-            self._since_canary = 0
-            self._ask_canary()
+        done = sum(batch.size for batch in sent)
+        self._since_known += done
+        if self._since_known >= KNOWN_EVERY:
+            self._since_known = 0
+            self._ask_known()
         return done
 
     def report(self, requests: int) -> Progress:
@@ -117,11 +121,15 @@ class Driver:
 
     def _batch(self, room: int) -> Sent:
         rng, count = self._random, min(room, self._random.randint(1, BATCH))
+        if self._dialect.upgrades:
+            request = rng.choice(self._corpus)
+            request = request._replace(after=mutate_blindly(rng, request.after))
+            return Sent(request.serialise(), (), 1)
         if rng.random() < RAW_SHARE:
             parts = [self._spoilt(self._raw_corpus).serialise() for _ in range(min(count, 4))]
             at = rng.randrange(len(parts))
             parts[at] = mutate_head(rng, parts[at])
-            return Sent(b"".join(parts), ())
+            return Sent(b"".join(parts), (), len(parts))
         requests: list[Request] = []
         size = 0
         while len(requests) < count and size < BATCH_BYTES:
@@ -129,7 +137,7 @@ class Driver:
             requests.append(request)
             size += len(request.body or b"")
         data = b"".join(request.serialise() for request in requests)
-        return Sent(data, tuple(request.method for request in requests))
+        return Sent(data, tuple(requests), len(requests))
 
     def _spoilt(self, corpus: Sequence[Request]) -> Request:
         rng, request = self._random, self._random.choice(corpus)
@@ -143,11 +151,11 @@ class Driver:
 
     def _start(self, connection: Connection, batch: Sent) -> bool:
         try:
-            connection.send(batch.data, last=not batch.methods)
+            connection.send(batch.data, last=not batch.requests)
         except TimeoutError:
             self._fail("hang", "the server reads no more", batch, connection)
         except OSError as error:
-            if batch.methods:
+            if batch.requests:
                 self._fail("closed", f"while sending: {error}", batch, connection)
                 return False
             self.counts["reset"] += 1
@@ -158,7 +166,7 @@ class Driver:
 
     def _finish(self, connection: Connection, batch: Sent) -> None:
         try:
-            if batch.methods:
+            if batch.requests:
                 self._read_framed(connection, batch)
             else:
                 self._read_raw(connection, batch)
@@ -172,17 +180,19 @@ class Driver:
     def _read_framed(self, connection: Connection, batch: Sent) -> None:
         """As many answers as requests, and the connection stays."""
         data, at, deadline = b"", 0, time.monotonic() + DEADLINE
-        for method in batch.methods:
-            while (cut := read_answer(data, at, method, ended=False)) is None:
-                data, at = data[at:] + self._more(connection, deadline), 0
-            at = cut.end
-            self._judge(cut.answer, batch)
-            if cut.answer.header("connection") == "close":
-                if cut.answer.status in FROM_THE_APP:
+        for request in batch.requests:
+            answer = None
+            while answer is None or answer.status < 200:
+                while (cut := read_answer(data, at, request.method, ended=False)) is None:
+                    data, at = data[at:] + _more(connection, deadline), 0
+                answer, at = cut
+            self._judge(answer, connection.door, request.offers(), batch)
+            if answer.header("connection") == "close":
+                connection.close()
+                if answer.status in FROM_THE_APP:
                     self.counts["closed early"] += 1
-                    connection.close()
-                    return
-                self._fail("closed", f"after {cut.answer.status}", batch, connection)
+                else:
+                    self._fail("closed", f"after {answer.status}", batch)
                 return
         if at != len(data):
             self._fail("malformed answer", f"{data[at : at + 200]!r} too much", batch, connection)
@@ -203,40 +213,37 @@ class Driver:
             if cut is None:
                 break  # the rest went with the reset
             at = cut.end
+            if cut.answer.status == 101:
+                self.counts["messages"] += len(frames.read_frames(data, at)[0])
+                return
             if cut.answer.status >= 200:
-                self._judge(cut.answer, batch)
+                self._judge(cut.answer, connection.door, None, batch)
 
-    def _more(self, connection: Connection, deadline: float) -> bytes:
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        chunk = connection.receive()
-        if not chunk:
-            raise ConnectionResetError("the server closed the connection before its answers")
-        return chunk
-
-    def _judge(self, answer: Answer, batch: Sent) -> None:
+    def _judge(self, answer: Answer, door: str, offered: str | None, batch: Sent) -> None:
         self.counts[str(answer.status)] += 1
-        if answer.status >= 500:
-            self._fail("5xx", f"{answer.status} {answer.body[:300]!r}", batch)
+        for kind, detail in judge.faults(answer, door, offered):
+            self._fail(kind, f"{door}: {detail}", batch)
 
-    def _ask_canary(self) -> None:
-        for canary in CANARIES:
-            batch = Sent(canary.request.serialise(), (canary.request.method,))
-            if self._start(self._canary_port, batch):
-                self._finish_canary(canary, batch)
+    def _ask_known(self) -> None:
+        for connection in self._known_connections:
+            for known in self._dialect.known:
+                batch = Sent(known.request.serialise(), (known.request,), 1)
+                if self._start(connection, batch):
+                    self._finish_known(connection, known, batch)
 
-    def _finish_canary(self, canary: "Canary", batch: Sent) -> None:
-        data, deadline = b"", time.monotonic() + DEADLINE
+    def _finish_known(self, connection: Connection, known: Known, batch: Sent) -> None:
         try:
-            while (cut := read_answer(data, 0, batch.methods[0], ended=False)) is None:
-                data += self._more(self._canary_port, deadline)
-            self.counts["canary"] += 1
-            got = json.loads(cut.answer.body)
-        except (OSError, Malformed, ValueError) as error:
-            self._fail("canary", repr(error), batch, self._canary_port)
-        else:
-            if got != canary.expected:
-                self._fail("canary", f"got {got}, expected {canary.expected}", batch)
+            answer, rest = _ask(connection, known)
+        except (OSError, Malformed) as error:
+            self._fail("known", f"{connection.door}: {error!r}", batch, connection)
+            return
+        self.counts["known"] += 1
+        if answer.header("connection") == "close":
+            connection.close()
+        fault = judge.mismatch(known, answer, rest)
+        if fault:
+            where = f"{connection.door} {known.request.method} {known.request.target}"
+            self._fail("known", f"{where}: {fault}", batch, connection)
 
     def _fail(
         self, kind: str, detail: str, batch: Sent, connection: Connection | None = None
@@ -247,36 +254,23 @@ class Driver:
             connection.close()
 
 
-class Canary(NamedTuple):
-    """A request whose answer is known."""
+def _ask(connection: Connection, known: Known) -> tuple[Answer, bytes]:
+    """The answer to a question that was sent; after a handshake all that follows it, too."""
+    data, deadline = b"", time.monotonic() + DEADLINE
+    while (cut := read_answer(data, 0, known.request.method, ended=False)) is None:
+        data += _more(connection, deadline)
+    if cut.answer.status != 101:
+        return cut.answer, b""
+    while chunk := connection.receive():
+        data += chunk
+    connection.close()
+    return cut.answer, data[cut.end :]
 
-    request: Request
-    expected: Any
 
-
-def _canary(target: str, document: Any, expected: Any) -> Canary:
-    return Canary(Request("POST", target, (), json.dumps(document).encode(), ()), expected)
-
-
-CANARIES = (
-    Canary(Request("GET", "/health", (), None, ()), {"status": "healthy"}),
-    _canary(
-        "/predict",
-        {"features": [1, 2, 3, 0]},
-        {"prediction": 2, "probability": [1.0, 4.0, 9.0], "model_version": "1"},
-    ),
-    _canary(
-        "/v1/predict/mixed",
-        {"features": [{"amount": 0.5, "count": 2, "flag": True, "code": "é"}]},
-        {"predictions": [0.5], "model_version": "1"},
-    ),
-    _canary(
-        "/v2/models/words/infer",
-        {"inputs": [{"name": "text", "shape": [2, 1], "datatype": "BYTES", "data": ["a", "b"]}]},
-        {
-            "model_name": "words",
-            "model_version": "1",
-            "outputs": [{"name": "same", "datatype": "BYTES", "shape": [2, 1], "data": ["a", "b"]}],
-        },
-    ),
-)
+def _more(connection: Connection, deadline: float) -> bytes:
+    if time.monotonic() > deadline:
+        raise TimeoutError
+    chunk = connection.receive()
+    if not chunk:
+        raise ConnectionResetError("the server closed the connection before its answers")
+    return chunk

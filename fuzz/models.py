@@ -15,7 +15,13 @@ Value = tuple[str, int, list[int | None]]
 
 def write_all(folder: Path) -> list[Path]:
     """Write the models into *folder*; the first is the default."""
-    made = {"linear": _linear(), "words": _words(), "mixed": _mixed(), "cube": _cube()}
+    made = {
+        "linear": _linear(),
+        "words": _words(),
+        "mixed": _mixed(),
+        "cube": _cube(),
+        "line": _line(),
+    }
     for name, graph in made.items():
         (folder / f"{name}.onnx").write_bytes(graph.SerializeToString())
     return [folder / f"{name}.onnx" for name in made]
@@ -65,6 +71,16 @@ def _cube() -> onnx.ModelProto:
         [helper.make_node("Identity", ["cells"], ["copy"])],
         [("cells", TensorProto.UINT8, [None, 2, 3])],
         [("copy", TensorProto.UINT8, [None, 2, 3])],
+    )
+
+
+def _line() -> onnx.ModelProto:
+    """A number to another, as a regression has them."""
+    return _model(
+        [helper.make_node("MatMul", ["x", "weights"], ["y"])],
+        [("x", TensorProto.FLOAT, [None, 1])],
+        [("y", TensorProto.FLOAT, [None, 1])],
+        weights=np.array([[2]], np.float32),
     )
 
 

@@ -17,6 +17,8 @@ NUMBERS = (*SHORT_NUMBERS, b"1" * 400, b"9" * 5000, b"0." + b"3" * 2000)
 WORDS = (
     b"features inputs outputs name shape datatype data parameters id binary_data_size"
     b" shared_memory_region FP32 INT64 BYTES BOOL UINT8 FP64 linear words mixed cube prediction"
+    b" instances signature_name serving_default examples context b64 dataframe_split columns index"
+    b" dataframe_records params classification binary_data_output NaN Infinity"
 ).split()
 BROKEN_TEXT = (
     b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"\x00",
@@ -137,6 +139,14 @@ def mutate_body(rng: random.Random, body: bytes) -> bytes:
     return body
 
 
+def mutate_blindly(rng: random.Random, data: bytes) -> bytes:
+    """*data* with a few changes that know nothing of it; mostly with none."""
+    for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
+        if data:
+            data = rng.choice(BLIND)(rng, data)
+    return data
+
+
 LINES = (
     b"content-length: 5", b"content-length: -1", b"content-length: 99999999999999999999",
     b"content-length: 0x5", b"transfer-encoding: chunked", b"transfer-encoding: gzip, chunked",
@@ -146,6 +156,9 @@ LINES = (
     b" folded", b"no colon", b": no name", b"na me: x", b"x:\x00", b"x: \xff", b"x: a\rb",
     b"x\t: y",
     b"content-length : 5", b"inference-header-content-length: abc",
+    b"content-length: 5\r\ntransfer-encoding: chunked", b"content-encoding: gzip",
+    b"content-encoding: deflate, br", b"accept-encoding: " + b"gzip," * 5000,
+    b"sec-websocket-key: x\r\nconnection: upgrade\r\nupgrade: websocket",
 )  # fmt: skip
 STARTS = (
     b"GET /health HTTP/1.0", b"POST /predict HTTP/1.0", b"GET http://x/health HTTP/1.1",
@@ -153,6 +166,9 @@ STARTS = (
     b"GET /\xff\xfe HTTP/1.1", b"GET /" + b"a" * 70_000 + b" HTTP/1.1", b"get /health HTTP/1.1",
     b"GET /health HTTP/2", b"GET  /health  HTTP/1.1", b"\x16\x03\x01\x02\x00",
     b"M-SEARCH * HTTP/1.1",
+    b"GET http:///health HTTP/1.1", b"GET https://u:p@x:99999/health?a#b HTTP/1.1",
+    b"POST /v1/models/linear:predict:predict HTTP/1.1", b"POST /v2/models//infer HTTP/1.1",
+    b"GET /v1/stream/linear HTTP/1.1", b"POST /v1/models/%2f%3a:predict HTTP/1.1",
     b"GET /%zz HTTP/1.1", b"POST /v1/predict/%ff HTTP/1.1", b"SOURCE / ICE/1.0", b"",
 )  # fmt: skip
 BREAKS = (b"\n", b"\r", b"\r\r\n", b"\r\n\r\n", b"\n\n", b"\x00", b"")

@@ -13,6 +13,7 @@ from inferd.errors import InferdError
 from inferd.rows import RowReader
 from inferd.signature import Checker, Roles, Signature
 from inferd.spec import Batching
+from inferd.statistics import Statistics
 from inferd.tensors import Array
 
 
@@ -72,6 +73,14 @@ class Handle(Protocol):
     @property
     def batching(self) -> Batching:
         """How its requests run together."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether an answer comes in parts."""
+
+    @property
+    def instances(self) -> int:
+        """How many calls of the model may be under way at once."""
 
     @property
     def infer(self) -> "Handler":
@@ -142,6 +151,13 @@ class ModelStates(Call, eq=False):
     version: str | None = None
 
 
+class ModelStatistics(Call, eq=False):
+    """What has each version of each model, or of this one, done so far?"""
+
+    model: str | None = None
+    version: str | None = None
+
+
 class InferResponse(msgspec.Struct, eq=False):
     """One answer, or one part of a streamed answer: arrays by output name, in the model's order."""
 
@@ -193,8 +209,19 @@ class VersionStates(msgspec.Struct, frozen=True):
     versions: tuple[VersionState, ...]
 
 
+class StatisticsReport(msgspec.Struct, frozen=True):
+    """The versions that are ready, and what each has done: models by name."""
+
+    versions: tuple[tuple[Handle, Statistics], ...]
+
+
 Response: TypeAlias = (
-    InferResponse | Readiness | ServerDescription | ModelDescription | VersionStates
+    InferResponse
+    | Readiness
+    | ServerDescription
+    | ModelDescription
+    | VersionStates
+    | StatisticsReport
 )
 
 

@@ -23,6 +23,13 @@ DEFAULT_FILE = Path("inferd.toml")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+DOORS: Mapping[str, int] = {"tfserving": 8501, "triton": 8000, "kserve": 8080}
+"""The settings that open a port for clients of another server, and the number which those expect:
+TensorFlow Serving's REST port, Triton's HTTP port, the port of KServe's model servers."""
+
+CLOSED = -1
+"""The value of a door that is not opened."""
+
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set, for one server."""
@@ -31,6 +38,51 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[
         int, Meta(description="Port to listen on; 0 takes any free one.", ge=0, le=65535)
     ] = 8000
+    unix: Annotated[
+        str,
+        Meta(
+            description="Path of a Unix socket to listen on instead of host and port; only this"
+            " user may connect."
+        ),
+    ] = ""
+    tls_cert: Annotated[
+        str,
+        Meta(
+            description="Certificate in PEM, with those that it was issued by; then every port"
+            " speaks HTTPS."
+        ),
+    ] = ""
+    tls_key: Annotated[
+        str,
+        Meta(description="The certificate's private key in PEM. Left empty: it is in tls_cert."),
+    ] = ""
+    tfserving: Annotated[
+        int,
+        Meta(
+            description="A further port, for clients of TensorFlow Serving; without a number 8501,"
+            " -1 opens none.",
+            ge=-1,
+            le=65535,
+        ),
+    ] = CLOSED
+    triton: Annotated[
+        int,
+        Meta(
+            description="A further port, for clients of Triton; without a number 8000, -1 opens"
+            " none.",
+            ge=-1,
+            le=65535,
+        ),
+    ] = CLOSED
+    kserve: Annotated[
+        int,
+        Meta(
+            description="A further port, for clients of KServe; without a number 8080, -1 opens"
+            " none.",
+            ge=-1,
+            le=65535,
+        ),
+    ] = CLOSED
     insecure_no_auth: Annotated[
         bool,
         Meta(description="Allow a host beyond this machine although nobody is asked who they are."),

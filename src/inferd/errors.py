@@ -11,8 +11,8 @@ InferdError
        WrongValue, BatchMismatch, UnexpectedOutput, UnknownLabel
    - NotFound
      + RouteNotFound, ModelNotFound
-   - MethodNotAllowed
-   - PayloadTooLarge, UnsupportedEncoding
+   - MethodNotAllowed, UpgradeRequired
+   - PayloadTooLarge, UnsupportedEncoding, RequestTimeout
    - Unsupported               the model does not answer in this way
  * Refused                     right, but not now
    - NotReady, QueueFull, DeadlineExceeded, Cancelled
@@ -41,8 +41,10 @@ class Code(Enum):
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    UPGRADE_REQUIRED = "UPGRADE_REQUIRED"
     FAILED_PRECONDITION = "FAILED_PRECONDITION"
     UNIMPLEMENTED = "UNIMPLEMENTED"
     UNAVAILABLE = "UNAVAILABLE"
@@ -229,6 +231,21 @@ class MethodNotAllowed(RequestError):
     def __init__(self, method: str, allowed: Sequence[str], target: str = "") -> None:
         self.method, self.allowed, self.target = method, tuple(allowed), short(target)
         super().__init__("wrong method for this URL", got=method, expected=" or ".join(allowed))
+
+
+class UpgradeRequired(RequestError):
+    """The URL is asked over a WebSocket."""
+
+    code = Code.UPGRADE_REQUIRED
+
+    def __init__(self) -> None:
+        super().__init__("this URL is asked over a WebSocket", expected="Upgrade: websocket")
+
+
+class RequestTimeout(RequestError):
+    """The client took too long to send its request."""
+
+    code = Code.REQUEST_TIMEOUT
 
 
 class PayloadTooLarge(RequestError):

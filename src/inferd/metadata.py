@@ -1,5 +1,7 @@
 """What an ONNX file may say of itself: the keys of its custom metadata."""
 
+CLASSES = "inferd.classes"
+"""A JSON list: the names of the classes, in the order of the probabilities' columns."""
 EXAMPLE = "inferd.example"
 """A JSON list: the features of one row that the model accepts."""
 FEATURES = "inferd.features"

@@ -184,16 +184,19 @@ class RowReader:
 
 def predictions(outputs: Mapping[str, Array], roles: Roles) -> tuple[Array, Array | None]:
     """What a person reads of an answer: one prediction a row, and, for classifiers, the classes'
-    probabilities.
+    probabilities."""
+    probability = outputs[roles.probability] if roles.probability else None
+    return predicted(outputs, roles), probability
 
-    A column of single values is flattened.
-    """
+
+def predicted(outputs: Mapping[str, Array], roles: Roles) -> Array:
+    """The predictions alone; a column of single values is flattened."""
     prediction = outputs[roles.prediction]
     if prediction.ndim == 0:
-        prediction = prediction.reshape(1)
+        return prediction.reshape(1)
     if prediction.ndim == 2 and prediction.shape[1] == 1:
-        prediction = prediction[:, 0]
-    return prediction, outputs[roles.probability] if roles.probability else None
+        return prediction[:, 0]
+    return prediction
 
 
 def row_of(inputs: Mapping[str, Array]) -> list[Any]:

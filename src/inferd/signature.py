@@ -1,7 +1,7 @@
 """What a model takes and gives: names, datatypes and shapes; and the check that nothing unfit goes
 further."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from inferd.errors import (
     WrongDatatype,
     WrongShape,
 )
-from inferd.tensors import BY_NAME, Datatype
+from inferd.tensors import BF16, BY_NAME, Datatype, holds
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -77,7 +77,12 @@ class Admitted(NamedTuple):
     rows: int
     inputs: tuple[tuple[Datatype, int], ...]
     """The datatype and the number of elements of each input, in the order they were sent."""
+    widened: tuple[tuple[str, Datatype, Datatype], ...] = ()
+    """The inputs sent in a narrower datatype than the signature's: name, sent, and signature's."""
 
+
+ANY_BY_NAME = {**BY_NAME, BF16.name: BF16}
+"""The datatypes that an input may be sent in, whether or not a signature can have them."""
 
 Layout: TypeAlias = tuple[tuple[str, str, Shape], ...]
 """The (name, datatype, shape) of every input sent."""
@@ -97,6 +102,7 @@ class Checker:
         """How many values all outputs have for one row together; 0 where only the model knows."""
         self._inputs = {spec.name: spec for spec in signature.inputs}
         self._admitted: dict[Layout, Admitted] = {}
+        self._admitted_wider: dict[Layout, Admitted] = {}
 
     def admit(self, layout: Layout) -> Admitted:
         """Check the layout of every input sent, before anything of its size is allocated.
@@ -106,16 +112,48 @@ class Checker:
         """
         admitted = self._admitted.get(layout)
         if admitted is None:
-            admitted = self._check(layout)
-            if len(self._admitted) < self.REMEMBERED:
-                self._admitted[layout] = admitted
+            admitted = self._remember(self._admitted, layout, self._check(layout))
         return admitted
 
-    def check_outputs(self, names: Sequence[str]) -> None:
+    def admit_wider(self, layout: Layout) -> Admitted:
+        """As ``admit``, but of a number datatype is taken, too, what it holds without loss."""
+        admitted = self._admitted_wider.get(layout)
+        if admitted is None:
+            admitted = self._remember(self._admitted_wider, layout, self._check_wider(layout))
+        return admitted
+
+    def check_outputs(self, names: Iterable[str]) -> None:
         """Raise UnexpectedOutput unless the signature has every one of *names*."""
         for name in names:
             if name not in self.output_datatypes:
                 raise UnexpectedOutput(name, self.output_names)
+
+    def _remember(
+        self, known: dict[Layout, Admitted], layout: Layout, admitted: Admitted
+    ) -> Admitted:
+        if len(known) < self.REMEMBERED:
+            known[layout] = admitted
+        return admitted
+
+    def _check_wider(self, layout: Layout) -> Admitted:
+        widened = {}
+        for name, datatype, _ in layout:
+            spec, sent = self._inputs.get(name), ANY_BY_NAME.get(datatype)
+            if spec and sent and sent is not spec.type and holds(spec.type, sent):
+                widened[name] = (sent, spec.type)
+        as_told = tuple(
+            (name, widened[name][1].name if name in widened else datatype, shape)
+            for name, datatype, shape in layout
+        )
+        rows, inputs, _ = self._check(as_told)
+        return Admitted(
+            rows,
+            tuple(
+                (widened[name][0] if name in widened else datatype, count)
+                for (name, _, _), (datatype, count) in zip(layout, inputs, strict=True)
+            ),
+            tuple((name, sent, wide) for name, (sent, wide) in widened.items()),
+        )
 
     def _check(self, layout: Layout) -> Admitted:
         shapes: dict[str, Shape] = {}

@@ -45,6 +45,8 @@ TABLE: tuple[Datatype, ...] = (
     Datatype("FP64", np.dtype(np.float64), "DT_DOUBLE", "tensor(double)", _REAL),
     Datatype("BYTES", np.dtype(np.object_), "DT_STRING", "tensor(string)", _TEXT),
 )
+BF16 = Datatype("BF16", np.dtype(np.uint16), "DT_BFLOAT16", "tensor(bfloat16)", frozenset())
+"""The upper half of an FP32: only ever read to be widened to one."""
 BY_NAME = {row.name: row for row in TABLE}
 BY_ONNX = {row.onnx: row for row in TABLE}
 _BY_NUMPY = {row.numpy: row for row in TABLE}
@@ -56,6 +58,26 @@ def datatype_of(array: Array) -> Datatype:
     Raises KeyError for a dtype that no protocol can carry.
     """
     return BY_NAME["BYTES"] if array.dtype.kind in "US" else _BY_NUMPY[array.dtype]
+
+
+def holds(wide: Datatype, narrow: Datatype) -> bool:
+    """Whether each value of *narrow* is a value of *wide*, which is another number datatype."""
+    if narrow is BF16:
+        return wide.name in ("FP32", "FP64")
+    if not (narrow.values | wide.values) <= _REAL:
+        return False
+    counts_so_far = wide.values == _INTEGER or narrow.numpy.kind == "f"
+    # numpy calls 64-bit integers safe in a double, which has 53 bits.
+    return np.can_cast(narrow.numpy, wide.numpy) and (counts_so_far or narrow.numpy.itemsize < 8)
+
+
+def widened(array: Array, narrow: Datatype, wide: Datatype) -> Array:
+    """*array* of *narrow* as *wide*, which ``holds`` it."""
+    if narrow is BF16:
+        bits = array.ravel().astype(np.uint32) << 16
+        array = bits.view(np.float32).reshape(array.shape)
+    with np.errstate(invalid="ignore"):  # what the processor says of a signalling NaN
+        return array.astype(wide.numpy)
 
 
 def array_from_values(
@@ -106,10 +128,9 @@ def flat_array(name: str, values: list[Any], datatype: Datatype) -> Array:
 def flatten(values: list[Any]) -> list[Any]:
     """The leaves of nested lists, in row-major order.
 
-    Raises InvalidInput if lists and values stand side by side, or deeper than any tensor has
-    dimensions.
+    Raises InvalidInput if lists and values stand side by side, or deeper than MAX_NESTING.
     """
-    for _ in range(MAX_RANK):
+    for _ in range(MAX_NESTING):
         kinds = set(map(type, values))
         if list not in kinds:
             return values
@@ -118,7 +139,7 @@ def flatten(values: list[Any]) -> list[Any]:
                 "lists and values stand side by side", expected="lists of equal depth"
             )
         values = [leaf for inner in values for leaf in inner]
-    raise InvalidInput("the lists are nested too deep", expected=f"at most {MAX_RANK} levels")
+    raise InvalidInput(TOO_DEEP, expected=f"lists of at most {MAX_NESTING} levels")
 
 
 def json_schema(datatype: Datatype) -> dict[str, Any]:
@@ -145,7 +166,8 @@ def _texts(values: Any) -> Any:
     return values.decode("utf-8", "replace") if isinstance(values, bytes) else values
 
 
-MAX_RANK = 32  # numpy 1.x's limit on dimensions; deeper nesting is an attack or a mistake
+MAX_NESTING = 97  # Triton reads documents of 100 levels, three of which stand around the values
+TOO_DEEP = "the JSON is nested too deep"
 
 _VALUE_NAMES = {
     _INTEGER: "integers",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from inferd import plugins
 from inferd.calls import Call, Lookup, ServerLive
 from inferd.config import Settings
+from inferd.errors import InferdError
 from inferd.pipeline import Pipeline
 from inferd.protocols.base import Dialect, Message, Operation, Payload, check_dialect, variables
 
@@ -94,15 +95,22 @@ def test_any_body_at_all(name: str, pipeline: Pipeline, body: bytes) -> None:
 
 @pytest.mark.parametrize("name", plugins.names("protocols"))
 def test_its_operations_are_documented(name: str, pipeline: Pipeline) -> None:
-    """Each route tells people something about the model that it asks, and is called as its file."""
+    """Each route tells people something about the model that it asks, unless it refuses everybody;
+    and the dialect is called as its file."""
     dialect: Dialect = plugins.load("protocols", name)
     assert dialect.name == name
     handle = pipeline.manager.lookup(None)
     for route in dialect.routes:
+        names = variables(route.path)
+        assert set(names) <= {"model", "version", "label", "repository", "region"}
         page = route.operation.document(handle)
-        assert page is not None, route.path
-        json.dumps([page.example, page.request, page.response])
-        assert set(variables(route.path)) <= {"model", "version"}
+        if page is None:
+            with pytest.raises(InferdError):
+                route.operation.decode(
+                    Message(b"{}", dict.fromkeys(names, "nobody")), pipeline.manager.lookup
+                )
+        else:
+            json.dumps([page.example, page.request, page.response])
 
 
 def test_an_operation_need_not_be_documented_nor_end_in_words() -> None:

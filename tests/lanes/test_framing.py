@@ -129,11 +129,3 @@ def test_7_1_chunk_size_invalid(server: Server, connect: Connect) -> None:
     client.send(request("POST", "/predict", headers=CHUNKED) + b"zz\r\n{}\r\n0\r\n\r\n")
     assert client.answer().status == 400
     assert client.is_closed()
-
-
-def test_9110_8_4_content_codings_are_refused(server: Server, connect: Connect) -> None:
-    """A body in a coding that is not spoken is said to be so, and not taken for broken JSON."""
-    data = request("POST", "/predict", b"\x1f\x8b", "content-encoding: gzip\r\n")
-    answer = connect(server.url).send(data).answer()
-    assert answer.status == 415
-    assert "encoding" in document(answer)["error"]

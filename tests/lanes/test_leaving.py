@@ -128,5 +128,5 @@ def test_a_client_that_reads_nothing_is_let_go(strict: Server, until: Until) -> 
 
 def _connections(server: Server) -> set[object]:
     """The server's own view of who is connected."""
-    found: set[object] = set(server._worker._service.connections)
+    found: set[object] = set(server._worker._services["main"].connections)
     return found

@@ -70,7 +70,7 @@ def test_one_member_that_makes_the_model_fail_hurts_nobody_else() -> None:
         assert [type(error) for error in replies[1].errors] == [RunFailed]
         assert [values_of(replies[at]) for at in (0, 2)] == [[[2, 2]], [[4, 4]]]
         counters = engine.execution.counters.read()
-        assert (counters.requests, counters.failures) == (3, 1)
+        assert (counters.requests, counters.fail.count) == (3, 1)
         assert engine.version._users == 0
         assert batch.statistics() == QueueStatistics(0, 0, 0)
 
@@ -150,7 +150,7 @@ def test_a_delay_is_kept_and_not_exceeded() -> None:
         clock.now += 600_000
         await _answers([first, second])
         assert [len(call) for call in engine.runtime.calls] == [2]
-        assert engine.execution.counters.read().queue_ns == 1_000_000 + 600_000
+        assert engine.execution.counters.read().queue.ns == 1_000_000 + 600_000
 
     asyncio.run(go())
 

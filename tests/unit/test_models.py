@@ -182,7 +182,8 @@ def test_readiness_names_what_is_missing() -> None:
     manager.publish(first)
     assert manager.readiness().reasons == ("model 'b' version '1' is loading",)
     manager.give_up(second, LoadError("it is damaged"))
-    assert manager.readiness().reasons == ("model 'b' version '1' is failed: it is damaged",)
+    told = "model 'b' version '1' is failed: the server's log says why"
+    assert manager.readiness().reasons == (told,)
     assert not manager.readiness().ready
 
 

@@ -14,7 +14,6 @@ from inferd.errors import (
     MalformedRequest,
     ModelNotFound,
     NotReady,
-    UnsupportedEncoding,
 )
 from inferd.pipeline import Pipeline
 from inferd.protocols.plain import plugin
@@ -235,15 +234,6 @@ def test_a_fault_is_told_with_got_and_expected(
     with pytest.raises(kind):
         plain.ask(PREDICT, sent)
     assert text in plain.refusal(PREDICT, sent)
-
-
-def test_a_body_in_another_encoding_is_not_spoken(pipeline: Make) -> None:
-    """A compressed body is refused by name; identity is none."""
-    plain = _plain(pipeline, "iris")
-    row = body(features=[9, 0, 0, 1])
-    assert plain.ask(PREDICT, row, {b"content-encoding": b"Identity"})["prediction"] == 0
-    with pytest.raises(UnsupportedEncoding, match="expected identity"):
-        plain.ask(PREDICT, row, {b"content-encoding": b"gzip"})
 
 
 def test_health_and_readiness(pipeline: Make) -> None:

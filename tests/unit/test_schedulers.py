@@ -93,7 +93,7 @@ def test_a_failing_model_is_told_without_its_inside(name: str, limit: int) -> No
         assert isinstance(error, RunFailed)
         assert str(error) == "model 'toy' failed on this request. The server's log says why."
         counters = engine.execution.counters.read()
-        assert (counters.requests, counters.failures) == (1, 1)
+        assert (counters.requests, counters.fail.count) == (1, 1)
         assert engine.version._users == 0
 
     asyncio.run(go())
@@ -161,7 +161,7 @@ def test_who_went_away_or_ran_out_of_time_is_not_run(name: str) -> None:
         assert values_of(first) == [[0, 0]]
         assert values_of(last) == [[6, 6]]
         assert len(engine.runtime.calls) == 2
-        assert engine.execution.counters.read().failures == 2
+        assert engine.execution.counters.read().fail.count == 2
         assert engine.version._users == 0
 
     asyncio.run(go())

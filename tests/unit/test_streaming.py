@@ -40,7 +40,7 @@ def test_every_part_comes_in_order_and_then_the_end() -> None:
         assert [_first(part) async for part in reply] == [20 + at for at in range(20)]
         await until(lambda: direct.statistics() == QueueStatistics(0, 0, 0))
         counters = engine.execution.counters.read()
-        assert (counters.requests, counters.failures, counters.executions) == (1, 0, 1)
+        assert (counters.requests, counters.fail.count, counters.executions) == (1, 0, 1)
         assert engine.runtime.ended.is_set()
         assert engine.version._users == 0
 
@@ -69,7 +69,7 @@ def test_a_failure_comes_after_the_parts_before_it() -> None:
         assert [_first(await anext(reader)) for _ in range(3)] == [-3, -2, -1]
         with pytest.raises(RunFailed, match="failed on this request"):
             await anext(reader)
-        assert engine.execution.counters.read().failures == 1
+        assert engine.execution.counters.read().fail.count == 1
         assert engine.runtime.ended.is_set()
 
     asyncio.run(go())

@@ -13,7 +13,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from inferd.errors import InvalidInput, WrongCount, WrongValue
 from inferd.tensors import (
     BY_NAME,
-    MAX_RANK,
+    MAX_NESTING,
     TABLE,
     Datatype,
     array_from_values,
@@ -167,7 +167,7 @@ def test_flattening_keeps_the_order_or_refuses(values: Any) -> None:
 def test_nesting_deeper_than_any_tensor_is_refused() -> None:
     """Lists of more levels than numpy has dimensions are an attack or a mistake."""
     values: list[Any] = [1]
-    for _ in range(MAX_RANK - 1):
+    for _ in range(MAX_NESTING - 1):
         values = [values]
     assert flatten(values) == [1]
     with pytest.raises(InvalidInput, match="nested too deep"):

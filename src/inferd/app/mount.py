@@ -19,7 +19,8 @@ from inferd.lanes.routing import Match, Routes
 from inferd.lanes.statuses import STATUS
 from inferd.lanes.turn import error_fields
 from inferd.pipeline import Pipeline
-from inferd.protocols.base import JSON, Dialect, Message, Payload
+from inferd.protocols.base import JSON, WEBSOCKET, Dialect, Message, Payload
+from inferd.wire import codings
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class MountedServer:
             await self._lifespan(receive, send)
             return
         self._attach()
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] == WEBSOCKET:  # no request has that method
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
@@ -95,12 +96,16 @@ class MountedServer:
         )
         try:
             message.body = await self._body(receive)
-            call: Call = await self._in_thread(
-                match.operation.decode, message, self._pipeline.manager.lookup
-            )
+            call: Call = await self._in_thread(self._decode, match, message)
             await self._run(match, call, send)
         except Exception as error:  # noqa: BLE001 - the transport boundary
             await _send_error(send, match.dialect, own(error), message)
+
+    def _decode(self, match: Match, message: Message) -> Call:
+        coding = message.headers.get(b"content-encoding")
+        if coding is not None:
+            message.body = codings.unpack(message.body, coding, self._body_bytes)
+        return match.operation.decode(message, self._pipeline.manager.lookup)
 
     async def _run(self, match: Match, call: Call, send: Any) -> None:
         reply = AwaitableReply()
@@ -111,12 +116,19 @@ class MountedServer:
             await _send(send, 200, await self._in_thread(operation.encode, call, response))
             return
         begun = False
-        async for response in reply:
-            payload = operation.encode(call, response)
-            if not begun:
-                await send(_start(200, payload, length=None))
-                begun = True
-            await send({"type": "http.response.body", "body": payload.body, "more_body": True})
+        try:
+            async for response in reply:
+                payload = operation.encode(call, response)
+                if not begun:
+                    await send(_start(200, payload, length=None))
+                    begun = True
+                await send({"type": "http.response.body", "body": payload.body, "more_body": True})
+        except InferdError as error:
+            told = operation.encode_failure(call, error) if begun else None
+            if told is None:
+                raise
+            await send({"type": "http.response.body", "body": told})
+            return
         if not begun:
             await send(_start(200, Payload(b"", operation.content_type), length=None))
         await send({"type": "http.response.body", "body": operation.encode_end(call)})
@@ -158,8 +170,9 @@ async def _send_error(
 
 
 async def _send(send: Any, status: int, payload: Payload) -> None:
-    await send(_start(status, payload, length=len(payload.body)))
-    await send({"type": "http.response.body", "body": payload.body})
+    await send(_start(status, payload, length=payload.size))
+    body = b"".join([payload.body, *payload.tail])
+    await send({"type": "http.response.body", "body": body})
 
 
 def _start(status: int, payload: Payload, length: int | None) -> dict[str, Any]:

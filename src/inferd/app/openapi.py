@@ -9,7 +9,7 @@ from inferd.calls import Handle
 from inferd.errors import InferdError
 from inferd.lanes.routing import all_routes
 from inferd.models.manager import Manager
-from inferd.protocols.base import Dialect, Documentation, Route, variables
+from inferd.protocols.base import JSON, WEBSOCKET, Dialect, Documentation, Route, variables
 
 ERROR = {
     "description": "What was wrong: what was got, what was expected.",
@@ -32,8 +32,8 @@ def describe(manager: Manager, dialects: Sequence[Dialect], root_path: str) -> d
         for path, handle in _places(route, manager):
             documentation = route.operation.document(handle)
             if documentation is not None:
-                paths.setdefault(path, {})[route.method.lower()] = _operation(
-                    dialect, route, path, documentation
+                paths.setdefault(path, {}).setdefault(  # the first answers, as in lanes/routing
+                    route.method.lower(), _operation(dialect, route, path, documentation)
                 )
     return {
         "openapi": "3.1.0",
@@ -46,6 +46,8 @@ def describe(manager: Manager, dialects: Sequence[Dialect], root_path: str) -> d
 def _places(route: Route, manager: Manager) -> Iterator[tuple[str, Handle | None]]:
     """The route's URL for each model, and the handle that would answer there."""
     names = variables(route.path)
+    if route.method == WEBSOCKET:
+        return  # OpenAPI has no words for it
     if not names:
         yield route.path, _default(manager)
     elif names == ("model",):  # with a version in it, the URL would only say the same again
@@ -68,17 +70,21 @@ def _operation(
         "operationId": f"{route.method.lower()}{path}".replace("/", "_"),
         "summary": documentation.summary,
         "responses": {
-            "200": {"description": "The answer.", "content": _content(documentation.response)},
+            "200": {
+                "description": "The answer.",
+                "content": _content(documentation.response, route.operation.content_type),
+            },
             "4XX": ERROR,
             "5XX": ERROR,
         },
     }
     if documentation.request is not None:
-        body = _content(documentation.request)
+        body = _content(documentation.request, JSON)
         body["application/json"]["example"] = documentation.example
-        operation["requestBody"] = {"required": True, "content": body}
+        operation["requestBody"] = {"required": not documentation.optional, "content": body}
     return operation
 
 
-def _content(schema: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+def _content(schema: Any, content_type: bytes) -> dict[str, Any]:
+    media = content_type.decode("ascii").partition(";")[0]
+    return {media: {"schema": schema}}

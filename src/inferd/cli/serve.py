@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ examples:
   inferd serve a.onnx b.onnx --default-model a
                                              several models; /predict asks a
   inferd serve iris.onnx --port 0            on any free port; the banner tells which
+  inferd serve iris.onnx --tfserving         also on port 8501, to clients of TensorFlow Serving
+  inferd serve iris.onnx --unix iris.sock    on a Unix socket instead of a port
+  inferd serve iris.onnx --tls-cert cert.pem --tls-key key.pem
+                                             over HTTPS
 
 From --host on, each option can be set in the environment (INFERD_PORT=8080) or in inferd.toml
 (port = 8080) as well; the command line wins over the environment, and that over the file.
@@ -53,12 +58,35 @@ def _add_setting(parser: argparse.ArgumentParser, setting: config.Setting) -> No
         "default": argparse.SUPPRESS,
         "help": setting.help + default,
     }
-    if setting.type is bool:
+    if setting.name in config.DOORS:
+        parser.add_argument(
+            setting.flag,
+            nargs="?",
+            const=config.DOORS[setting.name],
+            type=_port_of(setting),
+            metavar="PORT",
+            **options,
+        )
+    elif setting.type is bool:
         parser.add_argument(setting.flag, action=argparse.BooleanOptionalAction, **options)
     else:
         parser.add_argument(
             setting.flag, metavar=setting.name.rpartition("_")[2].upper(), **options
         )
+
+
+def _port_of(setting: config.Setting) -> Callable[[str], str]:
+    """Reads the value of a flag that may stand without one, and so would swallow a path."""
+
+    def read(text: str) -> str:
+        if text.removeprefix("-").isdecimal():
+            return text
+        number = config.DOORS[setting.name]
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port. Put the models before it, or write {setting.flag}={number}."
+        )
+
+    return read
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def tell() -> None:
         text = banner(
-            worker.manager.ready(), worker.dialects, worker.url, time.perf_counter() - started
+            worker.manager.ready(), worker.dialects, worker.listeners, time.perf_counter() - started
         )
         print(text, flush=True)
 

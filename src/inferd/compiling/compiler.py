@@ -23,7 +23,7 @@ from inferd.compiling.sample import digest_of, read_sample
 from inferd.errors import InferdError, MissingPackage
 from inferd.estimators.fitted import Fitted
 from inferd.log import logger
-from inferd.metadata import EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
+from inferd.metadata import CLASSES, EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.verdict import Verdict, encode
 
@@ -136,6 +136,7 @@ def _signed(fitted: Fitted, conversion: Conversion, verdict: Verdict) -> bytes:
         EXAMPLE: json.dumps(example_row(fitted, conversion.points)),
         REFUSES: msgspec.json.encode(fitted.refusals()).decode(),
         FEATURES: json.dumps(list(fitted.feature_names())),
+        CLASSES: json.dumps(list(fitted.classes())),
     }
     model = conversion.model
     if conversion.rows < MANY:

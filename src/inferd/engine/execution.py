@@ -6,19 +6,30 @@ bodies that run in a thread, which touch nothing but the runtime and the arrays.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+
+import msgspec
 
 from inferd.calls import InferRequest, InferResponse, Reply
 from inferd.clock import Nanoseconds
 from inferd.engine.cost import Cost
 from inferd.engine.home import Done, Home
-from inferd.engine.statistics import Counters
+from inferd.engine.statistics import Counters, Ran
 from inferd.engine.streaming import stream
 from inferd.errors import MAX_SHOWN, InferdError, RunFailed
 from inferd.journal.record import Record
 from inferd.log import logger
 from inferd.runtimes.base import Runtime
 from inferd.tensors import Array
+
+
+class Waiting(msgspec.Struct, eq=False):
+    """A request in a queue, and when it came (nanoseconds of the execution's clock)."""
+
+    request: InferRequest
+    reply: Reply
+    since: int
+    alone: bool = False
+    """Not to be joined: it was part of a batch that failed."""
 
 
 class Execution:
@@ -42,78 +53,86 @@ class Execution:
 
     def answer_now(self, request: InferRequest, reply: Reply) -> None:
         """Run *request* here, and answer it before returning."""
-        started = self.clock()
+        clock = self.clock
+        began = clock()
         try:
             outputs = self._run(request.inputs, request.outputs)
         except Exception as error:  # noqa: BLE001 - the dispatch boundary
-            self.fail(request, reply, failure(error, request))
+            self.fail(request, reply, failure(error, request), began)
             return
-        counters = self.counters
-        counters.compute_ns += self.clock() - started
-        counters.executions += 1
+        ended = clock()
         reply.part(InferResponse(request, outputs))
         reply.end()
+        self.counters.ran_alone(request.rows, began, ended, clock())
         self.complete(request, failed=False)
 
     def run_in_thread(
         self,
         inputs: Callable[[], Mapping[str, Array]],
         outputs: Sequence[str],
-        then: Callable[[Done[dict[str, Array]]], None],
+        then: Callable[[Done[Ran]], None],
     ) -> None:
-        """Make the inputs and run the model in a thread, and give *then* its outputs."""
-        run = self.runtime.run
-        self.home.submit(self.home.models, lambda: run(inputs(), outputs), self._timed(then))
+        """Make the inputs and run the model in a thread, and give *then* what that gave."""
+        run, clock = self.runtime.run, self.clock
 
-    def stream_in_thread(
-        self, request: InferRequest, reply: Reply, then: Callable[[], None]
-    ) -> None:
-        """Run a streaming model in a thread, its parts going to *reply* as fast as that takes
+        def work() -> Ran:
+            began = clock()
+            made = inputs()
+            ready = clock()
+            return Ran(run(made, outputs), began, ready, clock())
+
+        self.home.submit(self.home.models, work, then)
+
+    def stream_in_thread(self, waiting: Waiting, then: Callable[[], None]) -> None:
+        """Run a streaming model in a thread, its parts going to the caller as fast as that takes
         them."""
+        request, reply, clock = waiting.request, waiting.reply, self.clock
         parts = partial(self.runtime.stream, request.inputs, request.outputs)
-        work = partial(stream, parts, request, reply, self.home)
 
-        def finish(done: Done[Any]) -> None:
+        def work() -> Ran:
+            began = clock()
+            stream(parts, request, reply, self.home)
+            return Ran({}, began, began, clock())
+
+        def finish(done: Done[Ran]) -> None:
             if done.error:
-                self.fail(request, reply, failure(done.error, request))
+                self.fail(request, reply, failure(done.error, request), waiting.since)
             else:
                 reply.end()
+                self._count((waiting,), done.result())
                 self.complete(request, failed=False)
             then()
 
-        self.home.submit(self.home.models, work, self._timed(finish))
+        self.home.submit(self.home.models, work, finish)
 
-    def succeed(self, request: InferRequest, reply: Reply, outputs: dict[str, Array]) -> None:
-        """Answer *request*."""
-        reply.part(InferResponse(request, outputs))
-        reply.end()
-        self.complete(request, failed=False)
+    def succeed(
+        self, batch: Sequence[Waiting], ran: Ran, shares: Sequence[dict[str, Array]]
+    ) -> None:
+        """Answer the requests that one call ran, each with its share of the outputs."""
+        for waiting, outputs in zip(batch, shares, strict=True):
+            waiting.reply.part(InferResponse(waiting.request, outputs))
+            waiting.reply.end()
+            self.complete(waiting.request, failed=False)
+        self._count(batch, ran)
 
-    def fail(self, request: InferRequest, reply: Reply, error: InferdError) -> None:
-        """Answer *request* with an error."""
+    def fail(
+        self, request: InferRequest, reply: Reply, error: InferdError, since: int | None = None
+    ) -> None:
+        """Answer *request*, which came at *since*, if it waited at all, with an error."""
         reply.fail(error)
+        self.counters.failed(0 if since is None else self.clock() - since)
         self.complete(request, failed=True)
 
     def complete(self, request: InferRequest, *, failed: bool) -> None:
         """The completion hook: count, let go of the version, tell the journal. Once a request,
         after its answer."""
-        counters = self.counters
-        counters.requests += 1
-        counters.rows += request.rows
-        if failed:
-            counters.failures += 1
+        self.counters.requests += 1
         request.handle.release()
         self._journal(request, failed)
 
-    def _timed(self, then: Callable[[Done[Any]], None]) -> Callable[[Done[Any]], None]:
-        started = self.clock()
-
-        def finish(done: Done[Any]) -> None:
-            self.counters.compute_ns += self.clock() - started
-            self.counters.executions += 1
-            then(done)
-
-        return finish
+    def _count(self, batch: Sequence[Waiting], ran: Ran) -> None:
+        rows = sum(waiting.request.rows for waiting in batch)
+        self.counters.ran(rows, ran, [waiting.since for waiting in batch], self.clock())
 
 
 def quick_rows(cost: Cost, limit_us: float) -> int:

@@ -47,6 +47,8 @@ class Preparer:
             execution, version.spec.batching, instances
         )
         version.fill(runtime, cache.off(scheduler.__call__), example)
+        version.instances = instances
+        version.statistics = execution.counters.read
 
     def _measure(self, version: Version, runtime: Runtime, example: dict[str, Array]) -> Cost:
         names = runtime.signature.output_names

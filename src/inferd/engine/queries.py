@@ -11,6 +11,7 @@ from inferd.calls import (
     ModelMetadata,
     ModelReady,
     ModelStates,
+    ModelStatistics,
     Readiness,
     Reply,
     Response,
@@ -18,9 +19,11 @@ from inferd.calls import (
     ServerLive,
     ServerMetadata,
     ServerReady,
+    StatisticsReport,
 )
 from inferd.errors import InferdError
 from inferd.models.manager import Manager
+from inferd.models.state import State
 
 
 def queries(manager: Manager) -> dict[type[Call], Handler]:
@@ -29,6 +32,18 @@ def queries(manager: Manager) -> dict[type[Call], Handler]:
     def model_ready(call: ModelReady) -> Response:
         manager.lookup(call.model, call.version)
         return Readiness(True)
+
+    def statistics(call: ModelStatistics) -> Response:
+        if call.model is not None:
+            manager.lookup(call.model, call.version)
+        asked = [
+            (version, version.statistics())
+            for version in sorted(manager.versions(), key=lambda each: each.model)
+            if version.state is State.READY
+            and call.model in (None, version.model)
+            and call.version in (None, version.version)
+        ]
+        return StatisticsReport(tuple(asked))
 
     return {
         ServerLive: _answer(lambda _: Readiness(True)),
@@ -41,6 +56,7 @@ def queries(manager: Manager) -> dict[type[Call], Handler]:
         ModelReady: _answer(model_ready),
         ModelMetadata: _answer(lambda call: manager.describe(call.model, call.version)),
         ModelStates: _answer(lambda call: manager.states(call.model, call.version)),
+        ModelStatistics: _answer(statistics),
     }
 
 

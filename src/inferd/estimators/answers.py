@@ -1,7 +1,7 @@
 """What a fitted model answers: its outputs' names, datatypes and shapes, told from one row; and its
 answers in that form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,24 @@ def shaped(value: Any, spec: TensorSpec) -> Array:
     return array.astype(object, copy=False)
 
 
+PROBABILITIES = "probabilities"
+"""The output of a classifier that has one column for each class."""
+
+
+def class_names(model: Any, widths: Sequence[int]) -> tuple[str, ...]:
+    """The names of *model*'s classes, as its labels are written; empty where there are not as many
+    as its probabilities are wide."""
+    classes = getattr(model, "classes_", None)
+    if not isinstance(classes, np.ndarray | list) or (len(classes),) != tuple(widths):
+        return ()
+    names = classes.tolist() if isinstance(classes, np.ndarray) else classes
+    return (
+        ()
+        if any(isinstance(name, list | np.ndarray) for name in names)
+        else tuple(map(_text, names))
+    )
+
+
 def none(spec: TensorSpec) -> Array:
     """The answer to no rows."""
     return np.empty((0, *spec.shape[1:]), spec.type.numpy)
@@ -92,7 +110,7 @@ def _probabilities(value: Any) -> list[tuple[TensorSpec, str]]:
             _scores(f"probabilities_{at}", each, f"predict_proba:{at}")
             for at, each in enumerate(value)
         ]
-    return [_scores("probabilities", value, "predict_proba")]
+    return [_scores(PROBABILITIES, value, "predict_proba")]
 
 
 def _maybe(model: Any, call: Callable[[str], Any], method: str) -> Any:

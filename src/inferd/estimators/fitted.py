@@ -119,6 +119,11 @@ class Fitted:
             return ()
         return tuple(column.name for column in self.columns)
 
+    def classes(self) -> tuple[str, ...]:
+        """As ``Runtime.classes``."""
+        widths = [s.shape[1:] for s in self.signature.outputs if s.name == answers.PROBABILITIES]
+        return answers.class_names(self.model, widths[0]) if widths else ()
+
     def _find_example(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """The first row that the model answers, of those that are likely to please it."""
         failures: list[Exception] = []

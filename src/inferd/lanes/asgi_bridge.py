@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from inferd.lanes.turn import Carrier, Turn, connection_field
+from inferd.lanes.turn import REQUEST_ID, Carrier, Turn, connection_field, request_id_field
 from inferd.log import logger
 
 FULL = 64 * 1024  # bytes of a body that wait for the app before the client is not read any more
@@ -176,6 +176,8 @@ class AppTurn(Turn):
         if b"date" not in names:
             lines.append(self._carrier.service.date)
         lines += [b"%b: %b\r\n" % field for field in fields if field[0] not in FRAMING]
+        if REQUEST_ID not in names:
+            lines.append(request_id_field(dict(self._head.headers)))
         if self._chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         lines += [connection_field(self, old_http=self._old_http()), b"\r\n"]

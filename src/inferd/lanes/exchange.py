@@ -8,11 +8,16 @@ from inferd.calls import Call, InferResponse, Response
 from inferd.engine.home import Done
 from inferd.errors import InferdError, RunFailed, Unsupported
 from inferd.lanes.routing import Match
-from inferd.lanes.turn import Carrier, Turn, connection_field, error_answer
+from inferd.lanes.turn import Carrier, Turn, connection_field, error_answer, request_id_field
 from inferd.log import logger
 from inferd.protocols.base import JSON, Message, Payload
+from inferd.wire import codings
 
 LAST_CHUNK = b"0\r\n\r\n"
+
+PACKED_FROM = 1024  # bytes of an answer that are worth packing: fewer go in one segment anyhow
+PACKED_AT_ONCE = 16 * 1024  # bytes that are packed in 0.2 ms; more are packed in a thread
+JOINED = 64 * 1024  # bytes that are sooner copied together than written apart
 
 
 class Exchange(Turn):
@@ -21,14 +26,14 @@ class Exchange(Turn):
     __slots__ = (
         "_begun",
         "_carrier",
-        "_encoding",
         "_ended",
         "_payload",
+        "_working",
         "call",
-        "head_only",
         "match",
         "message",
         "old_http",
+        "special",
     )
 
     def __init__(self, carrier: Carrier, match: Match, message: Message, keep_alive: bool) -> None:
@@ -37,12 +42,11 @@ class Exchange(Turn):
         self.lingers, self.reads, self.held = False, False, ()
         self._carrier, self.match, self.message = carrier, match, message
         self.call: Call
-        self.head_only = match.head_only
-        """Whether the request was HEAD."""
-        self.old_http = False
-        """Whether it came by HTTP/1.0."""
+        self.special = self.old_http = False
+        """Whether the request asks for more than an answer that is just written: for a last one, or
+        one without a body, or packed, or with its own id; and whether it came by HTTP/1.0."""
         self._payload: Payload | InferdError | None = None
-        self._begun = self._ended = self._encoding = False
+        self._begun = self._ended = self._working = False
 
     @property
     def writable(self) -> bool:
@@ -54,16 +58,21 @@ class Exchange(Turn):
         else:
             self._carrier.when_writable(partial(self.on_writable, callback))
 
-    def read_in_thread(self, chunks: Sequence[bytes]) -> None:
-        """Decode a large body where it keeps nobody waiting, and go on after that."""
+    def read_in_thread(self, chunks: Sequence[bytes | bytearray]) -> None:
+        """Decode a large or packed body where it keeps nobody waiting, and go on after that."""
         self.reads = True
         home = self._carrier.service.home
         home.submit(home.codecs, partial(self._read, chunks), self._decoded)
 
-    def _read(self, chunks: Sequence[bytes]) -> Call:
+    def _read(self, chunks: Sequence[bytes | bytearray]) -> Call:
         """Runs in a thread; joining the chunks releases the interpreter lock, too."""
-        self.message.body = b"".join(chunks)
-        return self.match.operation.decode(self.message, self._carrier.service.lookup)
+        service, message = self._carrier.service, self.message
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        coding = message.headers.get(b"content-encoding")
+        if coding is not None:
+            body = codings.unpack(body, coding, service.limits.body_bytes)
+        message.body = body  # type: ignore[assignment]
+        return self.match.operation.decode(message, service.lookup)
 
     def _decoded(self, done: Done[Call]) -> None:
         self.reads = False
@@ -79,10 +88,9 @@ class Exchange(Turn):
     def part(self, response: Response) -> None:
         if self.cancelled or self.done:
             return
-        operation = self.match.operation
-        if operation.streams:
+        if self.match.operation.streams:
             self._stream(response)
-        elif self._payload is not None or self._encoding:
+        elif self._payload is not None or self._working:
             error = Unsupported("this model answers in parts", cure="Ask a streaming URL.")
             self.fail(error)
             self.cancelled = True  # so that its maker stops
@@ -90,44 +98,58 @@ class Exchange(Turn):
             isinstance(response, InferResponse)
             and response.size() > self._carrier.service.limits.offload_values
         ):
-            self._encode_in_thread(response)
+            self._work(partial(self._encode_packed, response))
         else:
-            try:
-                self._payload = operation.encode(self.call, response)
-            except Exception as error:  # noqa: BLE001 - the transport boundary
-                self._payload = own(error)
+            self._payload = payload = self._encode(response)
+            if self.special and isinstance(payload, Payload) and self._coding(payload):
+                if payload.size > PACKED_AT_ONCE:
+                    self._work(partial(self._packed, payload))
+                else:
+                    self._payload = self._packed(payload)
 
     def end(self) -> None:
         self._ended = True
-        if self._encoding or self.done:
+        if self._working or self.done:
             return
         payload = self._payload
         if self.cancelled:
             self.done = True
         elif isinstance(payload, Payload):
             self.done = True
-            self._carrier.send(self, self._answer(payload), last=True)
+            if (
+                payload.content_type is JSON
+                and self.keep_alive  # which ends when the server does
+                and not self.special
+                and not (payload.headers or payload.tail)
+            ):
+                body, ok_json = payload.body, self._carrier.service.ok_json
+                answer = b"%b%d\r\n\r\n%b" % (ok_json, len(body), body)
+                self._carrier.send(self, answer, last=True)
+            else:
+                self._write(payload)
         elif payload is None and self.match.operation.streams:
             operation = self.match.operation
             start = b"" if self._begun else self._start(Payload(b"", operation.content_type))
-            tail = self._chunk(operation.encode_end(self.call))
-            self._finish(start + tail + (b"" if self.old_http else LAST_CHUNK))
+            self._finish_stream(start, operation.encode_end(self.call))
         else:
             self.fail(payload or RunFailed("the model gave no answer"))
 
     def fail(self, error: InferdError) -> None:
         if self.done or self.cancelled:
             self.done = True
-        elif (
-            self._begun
-        ):  # too late for a status: cutting the connection is the only way to say so in HTTP/1.1
-            self._carrier.cut(self)
+        elif self._begun:
+            told = self.match.operation.encode_failure(self.call, error)
+            if told is None:  # cutting the connection is the only way left to say so in HTTP/1.1
+                self._carrier.cut(self)
+            else:
+                self._finish_stream(b"", told)
         else:
+            message = self.message
             head, body = error_answer(
-                self.match.dialect, error, self.message, self._carrier.service
+                self.match.dialect, error, message, message.headers, self._carrier.service
             )
             field = connection_field(self, old_http=self.old_http)
-            self._finish(head + field + b"\r\n" + (b"" if self.head_only else body))
+            self._finish(head + field + b"\r\n" + (b"" if self.match.head_only else body))
 
     def _encode(self, response: Response) -> Payload | InferdError:
         try:
@@ -135,31 +157,58 @@ class Exchange(Turn):
         except Exception as error:  # noqa: BLE001 - the transport boundary
             return own(error)
 
-    def _encode_in_thread(self, response: Response) -> None:
-        self._encoding = True
-        home = self._carrier.service.home
-        home.submit(home.codecs, partial(self._encode, response), self._encoded)
+    def _encode_packed(self, response: Response) -> Payload | InferdError:
+        return self._packed(self._encode(response))
 
-    def _encoded(self, done: Done[Payload | InferdError]) -> None:
-        self._encoding = False
-        if self._payload is None:
-            self._payload = done.value
+    def _packed(self, payload: Payload | InferdError) -> Payload | InferdError:
+        """*payload* in the coding that the client asks for, where there is one."""
+        if not isinstance(payload, Payload):
+            return payload
+        coding = self._coding(payload)
+        if not coding:
+            return payload
+        headers = (
+            *payload.headers,
+            (b"content-encoding", coding),
+            (b"vary", b"accept-encoding"),
+        )
+        body = codings.pack((payload.body, *payload.tail), coding)
+        return Payload(body, payload.content_type, headers)
+
+    def _coding(self, payload: Payload) -> bytes:
+        accept = self.message.headers.get(b"accept-encoding", b"")
+        if not accept or payload.size < PACKED_FROM or self.match.head_only:
+            return b""
+        return codings.wanted(accept)
+
+    def _work(self, work: Callable[[], Payload | InferdError]) -> None:
+        """Make the payload in a thread."""
+        self._working = True
+        home = self._carrier.service.home
+        home.submit(home.codecs, work, self._worked)
+
+    def _worked(self, done: Done[Payload | InferdError]) -> None:
+        self._working = False
+        if self.done:
+            return
+        self._payload = done.value
         if self._ended:
             self.end()
 
-    def _answer(self, payload: Payload) -> bytes:
-        body = payload.body
-        if (
-            payload.content_type is JSON
-            and self.keep_alive
-            and not (payload.headers or self.old_http or self.head_only)
-        ):
-            return b"%b%d\r\n\r\n%b" % (self._carrier.service.ok_json, len(body), body)
-        length = b"content-length: %d\r\n" % len(body)
-        head = (
-            self._head(payload) + length + connection_field(self, old_http=self.old_http) + b"\r\n"
-        )
-        return head if self.head_only else head + body
+    def _write(self, payload: Payload) -> None:
+        """Write the only answer, whatever the request asks for beside it."""
+        length = b"content-length: %d\r\n" % payload.size
+        head = self._head(payload) + length + connection_field(self, old_http=self.old_http)
+        if self.match.head_only:
+            self._finish(head + b"\r\n")
+            return
+        pieces = [head, b"\r\n", payload.body, *payload.tail]
+        if payload.size < JOINED:
+            self._finish(b"".join(pieces))
+            return
+        for piece in pieces[:-1]:
+            self._carrier.send(self, piece, last=False)
+        self._carrier.send(self, pieces[-1], last=True)
 
     def _stream(self, response: Response) -> None:
         """Write one part: chunked, or up to the end of the connection for HTTP/1.0."""
@@ -181,14 +230,21 @@ class Exchange(Turn):
         )
 
     def _chunk(self, data: bytes) -> bytes:
+        if self.match.head_only:
+            return b""
         return data if self.old_http or not data else b"%x\r\n%b\r\n" % (len(data), data)
 
+    def _finish_stream(self, start: bytes, data: bytes) -> None:
+        bare = self.old_http or self.match.head_only
+        self._finish(start + self._chunk(data) + (b"" if bare else LAST_CHUNK))
+
     def _head(self, payload: Payload) -> bytes:
-        lines = b"".join(b"%b: %b\r\n" % header for header in payload.headers)
-        return b"HTTP/1.1 200 OK\r\n%bcontent-type: %b\r\n%b" % (
+        lines = b"".join([b"%b: %b\r\n" % header for header in payload.headers])
+        return b"HTTP/1.1 200 OK\r\n%bcontent-type: %b\r\n%b%b" % (
             self._carrier.service.date,
             payload.content_type,
             lines,
+            request_id_field(self.message.headers),
         )
 
     def _finish(self, data: bytes) -> None:

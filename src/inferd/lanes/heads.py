@@ -4,10 +4,16 @@ All requests of one client to one URL with bodies of one length have the same he
 and the same bytes mean the same request. Looking a head up takes a tenth of the time of parsing it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from inferd.errors import PayloadTooLarge
+from inferd.errors import (
+    InferdError,
+    MalformedRequest,
+    PayloadTooLarge,
+    RequestTimeout,
+    Unsupported,
+)
 from inferd.lanes.routing import Match
 
 END = b"\r\n\r\n"
@@ -23,6 +29,8 @@ class KnownHead(NamedTuple):
     """Of the head, with its empty line."""
     total: int
     """Of the whole request."""
+    special: bool
+    """Whether it says something about its answer; see ``is_special``."""
 
 
 class KnownHeads:
@@ -39,18 +47,52 @@ class KnownHeads:
         head = self._heads.get(data[: data.find(END) + 4])
         return head if head is not None and head.total == len(data) else None
 
-    def learn(self, data: bytes, match: Match, fields: Mapping[bytes, bytes], body: int) -> None:
-        """Keep the head of *data*, which was parsed as one whole request with *body* bytes of body.
+    def learn(
+        self, data: bytes, match: Match, fields: Mapping[bytes, bytes], *, special: bool
+    ) -> None:
+        """Keep the head of *data*, if *data* is exactly the one request that was parsed from it.
 
-        Only what says nothing about the connection itself: its meaning must lie in its bytes alone.
+        Only what says nothing about the connection itself: its meaning must lie in its bytes alone;
+        and none that hardly comes again.
         """
         size = data.find(END) + 4
-        plain = FRAMING.isdisjoint(fields) and fields.get(b"content-length") == b"%d" % body
-        if not plain or size + body != len(data) or size > self.LONGEST:
+        whole = fields.get(b"content-length") == b"%d" % (len(data) - size)
+        if not whole or size > self.LONGEST or not UNLEARNT.isdisjoint(fields):
+            return
+        if fields.get(b"connection", KEEP_ALIVE).lower() != KEEP_ALIVE:
             return
         if len(self._heads) >= self.KEPT:  # filled with what does not come again
             self._heads.clear()
-        self._heads[data[:size]] = KnownHead(match, fields, size, len(data))
+        self._heads[data[:size]] = KnownHead(match, fields, size, len(data), special)
+
+
+def is_special(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a request's headers ask for an answer that is not just written."""
+    return not SPECIAL.isdisjoint(fields)
+
+
+def fault(
+    headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes], *, old_http: bool
+) -> InferdError | None:
+    """What makes a head invalid although its every line is right."""
+    if len(headers) > MOST_FIELDS:
+        return PayloadTooLarge("too many headers", expected=f"at most {MOST_FIELDS}")
+    if len(fields) < len(headers):
+        names = [name for name, _ in headers if name in SINGLE]
+        if len(names) != len(set(names)):
+            return MalformedRequest("a header that may come once came twice")
+    if b"host" not in fields and not old_http:  # RFC 9112, section 3.2
+        return MalformedRequest("the request has no Host header")
+    coding = fields.get(b"transfer-encoding")
+    if coding is not None and coding.lower() != CHUNKED:  # RFC 9112, section 6.1
+        return Unsupported("this transfer coding is not spoken", expected="chunked")
+    return None
+
+
+def whole(method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The head as bytes."""
+    fields = b"".join([b"%b: %b\r\n" % field for field in headers])
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, fields)
 
 
 def head_size(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -63,14 +105,22 @@ def too_long_a_head() -> PayloadTooLarge:
     return PayloadTooLarge("the request line and headers are too long")
 
 
+def announced_length(fields: Mapping[bytes, bytes]) -> int:
+    """The announced length of a body; 0 where none is. Of no more digits than Python reads."""
+    return int(fields.get(b"content-length", b"").lstrip(b"0") or b"0")
+
+
 def announced_excess(fields: Mapping[bytes, bytes], most: int) -> str:
     """The announced length of a body of more than *most* bytes; empty for any other."""
     length = fields.get(b"content-length", b"").lstrip(b"0")
-    if not length.isdigit():
-        return ""
     if len(length) > len(str(most)):  # Python itself refuses to read a number of 5,000 digits
         return "more digits than that"
-    return length.decode() if int(length) > most else ""
+    return length.decode() if int(length or b"0") > most else ""
+
+
+def too_slow() -> RequestTimeout:
+    """What a client is told that takes too long."""
+    return RequestTimeout("the request came too slowly")
 
 
 def too_large(size: str, most: int) -> PayloadTooLarge:
@@ -85,9 +135,24 @@ def expects_go_ahead(fields: Mapping[bytes, bytes]) -> bool:
 
 def without_offer(method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The head of a request without its offer to speak another protocol."""
-    kept = [b"%b: %b\r\n" % field for field in headers if field[0] not in OFFER]
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, b"".join(kept))
+    return whole(method, target, [field for field in headers if field[0] not in OFFER])
 
 
 OFFER = frozenset({b"upgrade", b"connection", b"http2-settings"})
-FRAMING = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"connection"})
+SPECIAL = frozenset({b"accept-encoding", b"connection", b"x-request-id"})
+UNLEARNT = frozenset(
+    {
+        b"content-encoding",
+        b"expect",
+        b"traceparent",
+        b"transfer-encoding",
+        b"upgrade",
+        b"x-request-id",
+    }
+)
+SINGLE = frozenset(
+    {b"content-encoding", b"content-length", b"content-type", b"host", b"transfer-encoding"}
+)
+"""Headers that have one value; of two, one would be believed here and the other elsewhere."""
+MOST_FIELDS = 100  # as Apache, Node.js and Go's proxies allow or thereabouts; browsers send 20
+KEEP_ALIVE, CHUNKED = b"keep-alive", b"chunked"

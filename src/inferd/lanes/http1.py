@@ -1,13 +1,12 @@
 """HTTP/1.1 over a socket: the fast lane, where inference is answered from where its bytes arrive.
 
 Requests of the dialects never become an ASGI scope, a task or a queue hop; all others go to the app
-behind, through ``asgi_bridge``. Answers leave in the order of the requests (RFC 9112, section
-9.3.2).
+behind, through ``asgi_bridge``. This is the half of the connection that reads; ``writing`` is the
+other.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import httptools
@@ -16,35 +15,31 @@ from inferd.errors import InferdError, MalformedRequest, RouteNotFound
 from inferd.lanes import heads
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange, own
-from inferd.lanes.patience import Patience
+from inferd.lanes.large_body import LargeBody, Receiver
 from inferd.lanes.routing import Match, origin_form
 from inferd.lanes.service import Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
+from inferd.lanes.writing import WritingHalf
 from inferd.log import logger
-from inferd.protocols.base import Message
+from inferd.protocols.base import WEBSOCKET, Message
+
+# A body at least as long is received where it is to lie: from there on that saves more than it
+# costs.
+LARGE_BODY = 256 * 1024
 
 
-class Http1Connection(asyncio.Protocol):
+class Http1Connection(WritingHalf, Receiver):
     """One client's connection. ``httptools`` calls the ``on_`` methods while it is fed."""
 
     def __init__(self, service: Service) -> None:
-        self.service = service
+        super().__init__(service)
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._transport: asyncio.Transport
-        self._turns: deque[Turn] = deque()
-        """Requests whose answers are not wholly written, oldest first; empty while a quick one is
-        answered."""
-        self._writable, self._paused = True, False
-        self._callbacks: list[Callable[[], None]] = []
-        self._patience = Patience(service.limits, service.now)
+        self._paused = False
         self._idle = True
         """Whether no part of a request was read: the parser stands between two messages."""
         self._reading_head, self._head_bytes = True, 0
         self._data = b""
-        """What the parser was fed last."""
-        self._deaf = False
-        """Whether what still arrives is thrown away: after a last request, or one that could not be
-        understood."""
+        """What the parser was fed last, if that began with a request."""
         self._begin()
 
     def _begin(self) -> None:
@@ -58,8 +53,8 @@ class Http1Connection(asyncio.Protocol):
         self._error: InferdError | None = None
         self._offered = False
         """Whether the head offers to speak another protocol."""
-        self._chunks: list[bytes] = []
-        self._size, self._principal = 0, ""
+        self._chunks: list[bytes | bytearray] = []
+        self._size, self._awaited, self._principal = 0, 0, ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -76,12 +71,15 @@ class Http1Connection(asyncio.Protocol):
                 return
         elif not self._reading_head:
             self._patience.heard = self.service.now
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         self._head_bytes += len(data)
-        self._data = data
+        self._data = data if self._idle else b""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._decline(data[offer.args[0] :])
+            self._answer_offer(data[offer.args[0] :])
         except httptools.HttpParserCallbackError:  # a fault of ours, below, and not of the bytes
             logger.exception("a connection was cut off")
             self.abort()
@@ -89,6 +87,18 @@ class Http1Connection(asyncio.Protocol):
             self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
         if self._head_bytes > self.service.limits.head_bytes:
             self._refuse(heads.too_long_a_head())
+        elif self._awaited > self._size and not self._deaf:
+            begun = b"".join(self._chunks)
+            rest = LargeBody(self, self._transport, begun, self._awaited)
+            self._transport.set_protocol(rest)
+
+    def body_progressed(self, size: int) -> None:
+        self._size, self._patience.heard = size, self.service.now
+
+    def body_arrived(self, body: bytearray) -> None:
+        self._chunks, self._size = [body], len(body)
+        self.on_message_complete()
+        self._parser = httptools.HttpRequestParser(self)  # the other one still waits for the body
 
     def eof_received(self) -> bool:
         """The client sends no more; what it asked for is still answered (RFC 9112, section 9.6)."""
@@ -103,17 +113,7 @@ class Http1Connection(asyncio.Protocol):
         self.service.connections.discard(self)
         self._deaf = True
         self._forget_turns()
-        self._call_back()
-
-    def pause_writing(self) -> None:
-        self._writable = False
-        self._patience.begin_stall(self.service.now, self._transport.get_write_buffer_size())
-        self.pace()
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        self.pace()
-        self._call_back()
+        self.call_back()
 
     def on_message_begin(self) -> None:
         self._idle = False
@@ -133,7 +133,12 @@ class Http1Connection(asyncio.Protocol):
         if arrived > service.limits.head_bytes < heads.head_size(self._target, self._headers):
             self._refuse(heads.too_long_a_head())
             return
+        self._patience.begin_body(service.now, 0)
         self._fields = fields = dict(self._headers)
+        fault = heads.fault(self._headers, fields, old_http=self._is_old_http())
+        if fault:
+            self._refuse(fault)
+            return
         if b"upgrade" in fields and self._parser.should_upgrade():
             self._offered = True
             return
@@ -180,8 +185,9 @@ class Http1Connection(asyncio.Protocol):
             self._tell(Turn(keep_alive), self._error)
         self._begin()
 
-    def _decline(self, rest: bytes) -> None:
-        """Serve a request as if it had offered no other protocol (RFC 9110, section 7.8).
+    def _answer_offer(self, rest: bytes) -> None:
+        """Speak WebSocket where that is asked for and spoken; otherwise serve the request as if it
+        had offered no other protocol (RFC 9110, section 7.8).
 
         The parser takes what comes after such a head for that protocol, a body too: another one
         reads the same request without the offer.
@@ -192,52 +198,75 @@ class Http1Connection(asyncio.Protocol):
         if method == b"CONNECT":
             self._deaf = True
             return
+        match = self._websocket_match()
         self._begin()
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(heads.without_offer(method, target, headers) + rest)
+        if match is None:
+            self._parser = httptools.HttpRequestParser(self)
+            self.data_received(heads.without_offer(method, target, headers) + rest)
+            return
+        from inferd.lanes.websocket import WebSocketConnection  # few servers have such a client
+
+        self.service.connections.discard(self)
+        head = heads.whole(method, target, headers)
+        connection = WebSocketConnection(self.service, match, head)
+        self._transport.set_protocol(connection)
+        connection.connection_made(self._transport)
+        connection.data_received(rest)
+
+    def _websocket_match(self) -> Match | None:
+        """The operation that the client wants to ask by WebSocket, where it may."""
+        wants = self._fields[b"upgrade"].lower() == b"websocket" and not self._turns
+        if not wants or self._parser.get_method() != b"GET" or self.service.draining:
+            return None
+        try:
+            return self.service.routes.find(WEBSOCKET.encode(), self._target)
+        except InferdError:
+            return None
 
     def _answer_known(self, known: heads.KnownHead, data: bytes) -> None:
         """Answer a whole request whose head was parsed before: on this path there is no parser."""
         match, fields = known.match, known.fields
         principal = self.service.door(fields)
         message = Message(data[known.size :], match.path, fields, match.query, principal)
-        self._infer(match, message, keep_alive=True)
+        exchange = Exchange(self, match, message, keep_alive=True)
+        exchange.special = known.special
+        self._infer(exchange)
 
     def _answer_parsed(self, match: Match, keep_alive: bool) -> None:
         """Answer a request that the parser has read to its end."""
-        chunks = self._chunks
-        message = Message(b"", match.path, self._fields, match.query, self._principal)
-        if self._size > self.service.limits.offload_bytes:
-            self._infer(match, message, keep_alive, chunks)
-            return
-        message.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if keep_alive and message.body:
-            self.service.heads.learn(self._data, match, self._fields, self._size)
-        self._infer(match, message, keep_alive)
-
-    def _infer(
-        self, match: Match, message: Message, keep_alive: bool, chunks: Sequence[bytes] = ()
-    ) -> None:
-        """Answer a dialect's request, at once where its call is quick; *chunks*: its large body."""
+        chunks, fields = self._chunks, self._fields
+        message = Message(b"", match.path, fields, match.query, self._principal)
         exchange = Exchange(self, match, message, keep_alive)
-        if not keep_alive or b"connection" in message.headers:
-            # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request
-            # is a last one.
-            exchange.old_http = self._is_old_http()
+        exchange.special = not keep_alive or match.head_only or heads.is_special(fields)
+        # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request is a
+        # last one.
+        exchange.old_http = exchange.special and self._is_old_http()
+        if b"content-encoding" in fields or self._size > self.service.limits.offload_bytes:
+            self._turns.append(exchange)
+            exchange.read_in_thread(chunks)
+            self.pace()
+            return
+        message.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)  # type: ignore[assignment]
+        if keep_alive and message.body and not exchange.old_http:
+            self.service.heads.learn(self._data, match, fields, special=exchange.special)
+        self._infer(exchange)
+
+    def _infer(self, exchange: Exchange) -> None:
+        """Answer a dialect's request, at once where its call is quick."""
         queued = bool(self._turns)
         if queued:
             self._turns.append(exchange)
-        if chunks:
-            exchange.read_in_thread(chunks)
+        try:
+            match = exchange.match
+            exchange.call = call = match.operation.decode(exchange.message, self.service.lookup)
+            call.principal = exchange.message.principal
+        except Exception as error:  # noqa: BLE001 - the transport boundary
+            exchange.fail(own(error))
         else:
-            try:
-                exchange.call = call = match.operation.decode(message, self.service.lookup)
-                call.principal = message.principal
-            except Exception as error:  # noqa: BLE001 - the transport boundary
-                exchange.fail(own(error))
-            else:
-                match.handler(call, exchange)
-        if not exchange.done and not queued:
+            match.handler(call, exchange)
+        if queued:
+            self.pace()
+        elif not exchange.done:
             self._turns.append(exchange)
             self.pace()
 
@@ -258,24 +287,6 @@ class Http1Connection(asyncio.Protocol):
         self._turns.append(self._app)
         self._app.start()
 
-    def send(self, turn: Turn, data: bytes, *, last: bool) -> None:
-        turns = self._turns
-        if turns and turns[0] is not turn:
-            turn.held += (data,)
-            return
-        self._transport.write(data)
-        if last and (turns or self._deaf):
-            if turns:
-                turns.popleft()
-                self._flush()
-            self._after(turn)
-
-    def is_writable(self, turn: Turn) -> bool:
-        return self._writable and (not self._turns or self._turns[0] is turn)
-
-    def when_writable(self, callback: Callable[[], None]) -> None:
-        self._callbacks.append(callback)
-
     def pace(self) -> None:
         """Read while the client reads, few of its requests are under way, and the app takes its
         body."""
@@ -289,13 +300,10 @@ class Http1Connection(asyncio.Protocol):
             self._paused = not room
             if room:
                 self._patience.heard = self.service.now
+                self._patience.begin_body(self.service.now, self._size)
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
-
-    def cut(self, turn: Turn) -> None:
-        turn.keep_alive, turn.done = False, True
-        self.send(turn, b"", last=True)
 
     def tick(self, now: float) -> None:
         patience, unsent = self._patience, self._transport.get_write_buffer_size()
@@ -303,8 +311,13 @@ class Http1Connection(asyncio.Protocol):
             self.abort()
         elif self._paused or (self._turns and (self._reading_head or self._deaf)):
             return  # the client waits for us
+        elif not self._reading_head and not self._deaf and patience.is_trickling(now, self._size):
+            self._refuse(heads.too_slow())
         elif patience.is_over(now, deaf=self._deaf, idle=self._idle):
-            self._transport.close()
+            if self._deaf or self._idle:
+                self._transport.close()
+            else:
+                self._refuse(heads.too_slow())
 
     def abort(self) -> None:
         self._transport.abort()
@@ -320,11 +333,15 @@ class Http1Connection(asyncio.Protocol):
 
     def _heed(self, fields: Mapping[bytes, bytes]) -> None:
         """Act on the headers that concern the transfer itself."""
-        size = heads.announced_excess(fields, self.service.limits.body_bytes)
+        limits = self.service.limits
+        size = heads.announced_excess(fields, limits.body_bytes)
         if size:
-            self._refuse(heads.too_large(size, self.service.limits.body_bytes))
-        elif heads.expects_go_ahead(fields) and not self._turns and not self._is_old_http():
+            self._refuse(heads.too_large(size, limits.body_bytes))
+            return
+        if heads.expects_go_ahead(fields) and not self._turns and not self._is_old_http():
             self._transport.write(heads.GO_AHEAD)
+        length = heads.announced_length(fields)
+        self._awaited = length if self._match and length >= LARGE_BODY else 0
 
     def _refuse(self, error: InferdError) -> None:
         """Answer with *error*, and hear nothing more on this connection."""
@@ -349,7 +366,8 @@ class Http1Connection(asyncio.Protocol):
 
     def _tell(self, turn: Turn, error: InferdError) -> None:
         """Answer *turn* with *error*, in its order."""
-        head, body = error_answer(self.service.routes.fallback, error, None, self.service)
+        fallback = self.service.routes.fallback
+        head, body = error_answer(fallback, error, None, self._fields, self.service)
         if self._turns:
             self._turns.append(turn)
         turn.done = True
@@ -360,39 +378,3 @@ class Http1Connection(asyncio.Protocol):
 
     def _is_old_http(self) -> bool:
         return bool(self._parser.get_http_version() == "1.0")
-
-    def _flush(self) -> None:
-        """Let those go whose turn has come."""
-        turns = self._turns
-        while turns:
-            turn = turns[0]
-            if turn.held:
-                self._transport.write(b"".join(turn.held))
-                turn.held = ()
-            if not turn.done:
-                self._call_back()
-                break
-            turns.popleft()
-            self._after(turn)
-        self.pace()
-
-    def _after(self, turn: Turn) -> None:
-        """*turn*'s answer is written: close the connection if it was the last."""
-        if not turn.keep_alive:
-            self._deaf, self._patience.heard = True, self.service.now
-            self._forget_turns()  # there are some only where an answer broke off
-        if turn.lingers:
-            self._transport.write_eof()
-        elif self._deaf and not self._turns:
-            self._transport.close()
-
-    def _forget_turns(self) -> None:
-        turns = tuple(self._turns)
-        self._turns.clear()
-        for turn in turns:
-            turn.disconnect()
-
-    def _call_back(self) -> None:
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback()

@@ -6,6 +6,10 @@ from inferd.lanes.service import TICK_SECONDS, Limits
 # at once would reset the connection under its answer.
 LINGER_SECONDS = 2.0
 
+# Bytes a second of a body at least, beside the pause that is allowed once; Apache's mod_reqtimeout
+# asks for 500.
+SLOWEST = 500
+
 
 class Patience:
     """What is known of a client's silence. Times are the service's, which moves once a tick: each
@@ -16,6 +20,7 @@ class Patience:
         self.heard = now
         """When something of the client's last came."""
         self._taken, self._unsent = now, 0
+        self._began, self._had = now, 0
 
     def begin_stall(self, now: float, unsent: int) -> None:
         """The client takes its answers more slowly than they are made; *unsent* bytes are left."""
@@ -27,6 +32,15 @@ class Patience:
             self._taken = now
         self._unsent = unsent
         return now - self._taken - TICK_SECONDS > self._limits.read_timeout_seconds
+
+    def begin_body(self, now: float, size: int) -> None:
+        """From now on, with *size* bytes of it there, a body is to come at a decent rate."""
+        self._began, self._had = now, size
+
+    def is_trickling(self, now: float, size: int) -> bool:
+        """Whether a body of which *size* bytes are there comes too slowly, though it comes."""
+        allowed = self._limits.read_timeout_seconds + (size - self._had) / SLOWEST
+        return now - self._began - TICK_SECONDS > allowed
 
     def is_over(self, now: float, *, deaf: bool, idle: bool) -> bool:
         """Whether it sent nothing for too long.

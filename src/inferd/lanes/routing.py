@@ -8,8 +8,8 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from inferd.calls import Call, Handler
-from inferd.errors import InvalidInput, MalformedRequest, MethodNotAllowed
-from inferd.protocols.base import Dialect, Operation, Route
+from inferd.errors import InvalidInput, MalformedRequest, MethodNotAllowed, UpgradeRequired
+from inferd.protocols.base import WEBSOCKET, Dialect, Operation, Route
 
 
 class Match(NamedTuple):
@@ -49,8 +49,9 @@ class Routes:
     def find(self, method: bytes, target: bytes) -> Match | None:
         """The match of a request line; None where no dialect knows the path.
 
-        HEAD is found where GET is. Raises MethodNotAllowed where only the method is wrong, and
-        InvalidInput for a path that is not UTF-8.
+        HEAD is found where GET is. Raises MethodNotAllowed where only the method is wrong,
+        UpgradeRequired where it is asked by messages only, InvalidInput for a path that is not
+        UTF-8, and MalformedRequest for one that is wrongly percent-encoded.
         """
         key = (method, target)
         match = self._kept.get(key)
@@ -64,6 +65,8 @@ class Routes:
 
     def _find(self, method: bytes, target: bytes) -> Match | None:
         path, _, query = target.partition(b"?")
+        if b"%" in path and _BAD_ESCAPE.search(path):
+            raise MalformedRequest("the URL's path is wrongly percent-encoded", expected="%XX")
         wanted = "GET" if method == b"HEAD" else method.decode("latin-1")
         allowed = []
         for pattern, route, dialect, handler in self._routes:
@@ -80,6 +83,8 @@ class Routes:
                     method == b"HEAD",
                 )
             allowed.append(route.method)
+        if allowed == [WEBSOCKET]:
+            raise UpgradeRequired
         if allowed:
             raise MethodNotAllowed(
                 method.decode("latin-1"), sorted(set(allowed)), target.decode("latin-1")
@@ -101,6 +106,9 @@ def origin_form(target: bytes) -> bytes:
     except httptools.HttpParserInvalidURLError:
         raise MalformedRequest("the request's target is not a URL") from None
     return (url.path or b"/") + (b"?" + url.query if url.query else b"")
+
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")  # RFC 3986, section 2.1
 
 
 def _pattern(path: str, separators: str) -> re.Pattern[bytes]:

@@ -17,6 +17,9 @@ from inferd.lanes.routing import Routes
 TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of seconds
 
 
+LONG_LENGTH = 6  # digits of a body that is worth a second thought
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What one connection may ask for."""
 
@@ -24,7 +27,8 @@ class Limits(msgspec.Struct, frozen=True):
     keep_alive_seconds: float
     read_timeout_seconds: float
     long_length: int
-    """Digits of a content-length that may be too large: shorter ones need no second look."""
+    """Digits of a content-length that may be large, or too large: shorter ones need no second
+    look."""
     head_bytes: int = 64 * 1024
     """Request line and headers; nginx allows 32 KiB, Apache 100 fields of 8 KiB, and browsers send
     a few."""
@@ -38,7 +42,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 def limits(settings: Settings) -> Limits:
     """The limits that *settings* ask for."""
-    digits = len(str(settings.max_body_bytes))
+    digits = min(len(str(settings.max_body_bytes)), LONG_LENGTH)
     return Limits(
         settings.max_body_bytes, settings.keep_alive_seconds, settings.read_timeout_seconds, digits
     )

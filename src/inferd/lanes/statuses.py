@@ -7,8 +7,10 @@ STATUS: dict[Code, tuple[int, bytes]] = {
     Code.FAILED_PRECONDITION: (400, b"Bad Request"),
     Code.NOT_FOUND: (404, b"Not Found"),
     Code.METHOD_NOT_ALLOWED: (405, b"Method Not Allowed"),
+    Code.REQUEST_TIMEOUT: (408, b"Request Timeout"),
     Code.PAYLOAD_TOO_LARGE: (413, b"Content Too Large"),
     Code.UNSUPPORTED_MEDIA_TYPE: (415, b"Unsupported Media Type"),
+    Code.UPGRADE_REQUIRED: (426, b"Upgrade Required"),
     Code.RESOURCE_EXHAUSTED: (429, b"Too Many Requests"),
     Code.CANCELLED: (
         499,

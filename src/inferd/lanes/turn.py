@@ -1,13 +1,15 @@
 """A request's place in the order of its connection: answers leave in the order of their
 requests."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from inferd.errors import InferdError, MethodNotAllowed
+from inferd.errors import InferdError, MethodNotAllowed, UnsupportedEncoding, UpgradeRequired
 from inferd.lanes.service import Service
 from inferd.lanes.statuses import STATUS
 from inferd.protocols.base import Dialect, Message
+from inferd.wire import codings
 
 
 class Turn:
@@ -26,7 +28,7 @@ class Turn:
         """Whether the client may still be sending what was refused, and must finish to hear it."""
         self.reads = False
         """Whether its large body is being read in a thread: one at a time is held for a client."""
-        self.held: tuple[bytes, ...] = ()
+        self.held: tuple[bytes | memoryview, ...] = ()
         """What was written before its turn."""
 
     def disconnect(self) -> None:
@@ -42,8 +44,8 @@ class Carrier(Protocol):
 
     service: Service
 
-    def send(self, turn: Turn, data: bytes, *, last: bool) -> None:
-        """Write *data*, now or when it is *turn*'s turn."""
+    def send(self, turn: Turn, data: bytes | memoryview, *, last: bool) -> None:
+        """Write *data*, now or when it is *turn*'s turn; it is not changed after that."""
 
     def is_writable(self, turn: Turn) -> bool:
         """Whether *turn* is being read as fast as it writes."""
@@ -54,33 +56,60 @@ class Carrier(Protocol):
     def pace(self) -> None:
         """Read on, or stop reading, as the turns have room."""
 
+    def call_back(self) -> None:
+        """Tell those who wait for room, who may have some."""
+
     def cut(self, turn: Turn) -> None:
         """Break *turn*'s answer off: close the connection where it stands, and not before."""
 
 
 def error_answer(
-    dialect: Dialect, error: InferdError, message: Message | None, service: Service
+    dialect: Dialect,
+    error: InferdError,
+    message: Message | None,
+    fields: Mapping[bytes, bytes],
+    service: Service,
 ) -> tuple[bytes, bytes]:
-    """The head of an error's answer, without the empty line, and its body."""
+    """The head of an error's answer, without the empty line, and its body; *fields* are the
+    request's headers, as far as they were read."""
     payload = dialect.encode_error(error, message)
     status, phrase = STATUS[dialect.code(error, message)]
-    allow = b"".join(b"%b: %b\r\n" % field for field in error_fields(error))
+    lines = [b"%b: %b\r\n" % field for field in (*error_fields(error), *payload.headers)]
+    lines.append(request_id_field(fields))
     head = b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\n%bcontent-length: %d\r\n"
     return head % (
         status,
         phrase,
         service.date,
         payload.content_type,
-        allow,
+        b"".join(lines),
         len(payload.body),
     ), payload.body
 
 
 def error_fields(error: InferdError) -> list[tuple[bytes, bytes]]:
-    """The headers that an error's status calls for (RFC 9110, section 15.5.6)."""
+    """The headers that an error's status calls for (RFC 9110, sections 15.5.6, 15.5.16 and
+    15.5.22)."""
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", ", ".join(error.allowed).encode())]
+    if isinstance(error, UnsupportedEncoding):
+        return [(b"accept-encoding", codings.NAMES.encode())]
+    if isinstance(error, UpgradeRequired):
+        return [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     return []
+
+
+def request_id_field(fields: Mapping[bytes, bytes]) -> bytes:
+    """The header that gives a caller's own id of its request back; empty where there is none, or
+    one that is no id."""
+    request_id = fields.get(REQUEST_ID)
+    if request_id is None or not _ID.fullmatch(request_id):
+        return b""
+    return b"%b: %b\r\n" % (REQUEST_ID, request_id)
+
+
+REQUEST_ID = b"x-request-id"
+_ID = re.compile(rb"[\x21-\x7e]{1,128}")  # visible, and no longer than any that tools make
 
 
 def connection_field(turn: Turn, *, old_http: bool) -> bytes:

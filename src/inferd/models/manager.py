@@ -1,16 +1,18 @@
 """Holds every loaded version and hands out its handle: published when it works, retracted before it
 stops."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from inferd.calls import Handler, ModelDescription, Readiness, VersionState, VersionStates
 from inferd.errors import InferdError, InvalidInput, ModelNotFound, NotReady, UnknownLabel
+from inferd.log import logger
 from inferd.models.policy import default_version, newest_first
 from inferd.models.state import State, advance
 from inferd.rows import RowReader
 from inferd.runtimes.base import Runtime
 from inferd.signature import Checker, roles
 from inferd.spec import ModelSpec
+from inferd.statistics import NOTHING, Statistics
 from inferd.tensors import Array
 
 
@@ -26,11 +28,15 @@ class Version:
         self.example: Mapping[str, Array]
         self.feature_names: tuple[str, ...] = ()
         self.classes: tuple[str, ...] = ()
+        self.streams, self.instances = False, 1
+        self.statistics: Callable[[], Statistics] = lambda: NOTHING
+        """What it has done so far; put in place by whoever counts."""
 
     def fill(self, runtime: Runtime, infer: Handler, example: Mapping[str, Array]) -> None:
         """Take what loading made."""
         self.runtime, self.infer, self.example = runtime, infer, example
         self.runtime_name, self.signature = runtime.name, runtime.signature
+        self.streams = runtime.streams
         self.feature_names = runtime.feature_names()
         self.checker = Checker(runtime.signature)
         self.reader = RowReader(runtime.signature, self.feature_names)
@@ -88,8 +94,10 @@ class Manager:
         self._answering = self._table()
 
     def give_up(self, version: Version, error: InferdError) -> None:
-        """Keep the reason why *version* could not be loaded."""
+        """Keep the reason why *version* could not be loaded, and log it: it is the operator's, and
+        may name paths."""
         version.reason = str(error)
+        logger.error("model %s version %s failed: %s", version.model, version.version, error)
         version.move(State.FAILED)
 
     def retire(self, version: Version) -> None:
@@ -160,7 +168,7 @@ class Manager:
             return Readiness(False, ("the server is stopping",))
         reasons = tuple(
             f"model {v.model!r} version {v.version!r} is {v.state.value}"
-            + (f": {v.reason}" if v.reason else "")
+            + (": the server's log says why" if v.reason else "")
             for v in self.versions()
             if v.state not in (State.READY, State.GONE)
         )

@@ -23,7 +23,8 @@ class Message(msgspec.Struct):
     """What a lane read: one request's body, and what its head said."""
 
     body: bytes
-    """As the client meant it: what its content coding packed is unpacked."""
+    """As the client meant it: what its content coding packed is unpacked. In truth a bytearray
+    where it is large, to which nobody writes, so that arrays may be views of it."""
     path: Mapping[str, str]
     """The variables of the route's path, percent-decoded once."""
     headers: Mapping[bytes, bytes] = {}
@@ -55,6 +56,8 @@ class Documentation(msgspec.Struct, frozen=True):
     response: Mapping[str, Any]
     request: Mapping[str, Any] | None = None
     example: Any = None
+    optional: bool = False
+    """Whether the request's body may be left out."""
 
 
 class Operation(ABC):

@@ -95,6 +95,11 @@ class Runtime(ABC):
         """The names of the columns of the only input; empty where the artifact holds none."""
         return ()
 
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the columns of the probabilities; empty where
+        the artifact holds none."""
+        return ()
+
     def close(self) -> None:  # noqa: B027 - most runtimes have nothing to free
         """Free what ``open`` took. Called once."""
 
@@ -127,6 +132,9 @@ class FittedRuntime(Runtime):
 
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102 - as Runtime's
         return self.fitted.feature_names()
+
+    def classes(self) -> tuple[str, ...]:  # noqa: D102 - as Runtime's
+        return self.fitted.classes()
 
 
 def check_outputs(signature: Signature, outputs: Mapping[str, Array], rows: int) -> None:

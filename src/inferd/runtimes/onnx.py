@@ -11,7 +11,7 @@ from inferd import plugins
 from inferd.artifact import Artifact
 from inferd.errors import BadArtifact, InferdError, InvalidInput
 from inferd.finite import FiniteCheck, Refused
-from inferd.metadata import EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
+from inferd.metadata import CLASSES, EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import BY_ONNX, Array
@@ -116,6 +116,9 @@ class OnnxRuntime(Runtime):
 
     def feature_names(self) -> tuple[str, ...]:
         return tuple(map(str, self._metadata(FEATURES)))
+
+    def classes(self) -> tuple[str, ...]:
+        return tuple(map(str, self._metadata(CLASSES)))
 
     def _properties(self) -> dict[str, str]:
         properties: dict[str, str] = self._session.get_modelmeta().custom_metadata_map

@@ -100,6 +100,9 @@ class RemoteRuntime(Runtime):
     def feature_names(self) -> tuple[str, ...]:
         return self._opened.feature_names
 
+    def classes(self) -> tuple[str, ...]:
+        return self._opened.classes
+
     def close(self) -> None:
         self._pool.close()
 

@@ -9,21 +9,38 @@ from inferd.calls import Handle
 from inferd.lanes.routing import all_routes
 from inferd.models.manager import Version
 from inferd.protocols.base import Dialect, variables
+from inferd.server.listeners import Listener
+from inferd.server.tls import LOCALHOST, name_for
 from inferd.verdict import Verdict
 
 
-def banner(models: Sequence[Version], dialects: Sequence[Dialect], url: str, seconds: float) -> str:
-    """The whole text."""
+def banner(
+    models: Sequence[Version],
+    dialects: Sequence[Dialect],
+    listeners: Sequence[Listener],
+    seconds: float,
+) -> str:
+    """The whole text; the first of *listeners* is the main one."""
     count = "1 model" if len(models) == 1 else f"{len(models)} models"
-    lines = [f"inferd serves {count} on {url} (ready in {seconds:.2f} s)", "", *_table(models), ""]
-    lines += [f"  {label:<10} {url}{path}" for label, path in _pages(dialects)]
-    curl = curl_line(models, dialects, url)
+    main, *doors = listeners
+    where, base = (main.place.path, "") if main.place else (main.url, main.url)
+    lines = [
+        f"inferd serves {count} on {where} (ready in {seconds:.2f} s)",
+        "",
+        *_table(models),
+        "",
+    ]
+    lines += [f"  {label:<10} {base}{path}" for label, path in _pages(dialects)]
+    if doors:
+        lines += ["", "  for clients of other servers:"]
+        lines += [f"  {door.plan.name:<10} {door.url}" for door in doors]
+    curl = curl_line(models, dialects, main)
     if curl:
         lines += ["", "Try it:", "", f"  {curl}"]
     return "\n".join([*lines, "", "Ctrl-C stops."])
 
 
-def curl_line(models: Sequence[Version], dialects: Sequence[Dialect], url: str) -> str:
+def curl_line(models: Sequence[Version], dialects: Sequence[Dialect], listener: Listener) -> str:
     """A command that asks the first model, in the first dialect that shows how; empty where none
     does."""
     for _, route in all_routes(dialects):
@@ -34,8 +51,27 @@ def curl_line(models: Sequence[Version], dialects: Sequence[Dialect], url: str) 
         documentation = route.operation.document(handle)
         if documentation is not None:
             body = shlex.quote(json.dumps(documentation.example))
-            return f"curl {url}{route.path.replace('{model}', handle.model)} -d {body}"
+            path = route.path.replace("{model}", handle.model)
+            return f"curl {_reaching(listener)}{path} -d {body}"
     return ""
+
+
+def _reaching(listener: Listener) -> str:
+    """What curl needs to be told to get to *listener*: options, and the URL without a path."""
+    certificate, place = listener.certificate, listener.place
+    trusting = f"--cacert {shlex.quote(str(certificate.file))} " if certificate else ""
+    scheme = "https" if certificate else "http"
+    if place:
+        host = name_for("127.0.0.1", certificate) if certificate else LOCALHOST
+        return f"{trusting}--unix-socket {shlex.quote(place.path)} {scheme}://{host}"
+    if not certificate:
+        return listener.url
+    address, port = listener.socket.getsockname()[:2]
+    name = name_for(address, certificate)
+    if name in (address, LOCALHOST):
+        return trusting + listener.url
+    to = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - no address to bind
+    return f"{trusting}--resolve {name}:{port}:{to} https://{name}:{port}"
 
 
 def _table(models: Sequence[Version]) -> list[str]:

@@ -30,6 +30,11 @@ class Server:
         """Where it answers, such as ``http://127.0.0.1:8000``."""
         return self._worker.url
 
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where it answers, by listener: ``main``, and each door by the name of its setting."""
+        return self._worker.urls
+
     def stop(self) -> None:
         """Answer what was asked, then end. Returns when that is done; a second call changes
         nothing."""

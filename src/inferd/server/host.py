@@ -94,7 +94,13 @@ def described(runtime: Runtime) -> Opened:
             f"a model of {runtime.name}, which answers in parts, cannot run in its own process",
             cure="Set native_processes to 0.",
         )
-    return Opened(runtime.name, runtime.signature, dict(runtime.example()), runtime.feature_names())
+    return Opened(
+        runtime.name,
+        runtime.signature,
+        dict(runtime.example()),
+        runtime.feature_names(),
+        runtime.classes(),
+    )
 
 
 def ran(runtime: Runtime, frame: Frame) -> list[Buffer]:

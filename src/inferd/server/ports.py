@@ -1,14 +1,18 @@
-"""Takes an address to listen on, or says who has it."""
+"""Takes a port to listen on, or says who has it."""
 
 import errno
 import ipaddress
 import socket
+from collections.abc import Callable
+from typing import Any
 
 from inferd.errors import AddressTaken, ConfigError
 
 
-def bind(host: str, port: int, *, insecure_no_auth: bool = False) -> socket.socket:
-    """A TCP socket that has the address.
+def bind(
+    host: str, port: int, *, insecure_no_auth: bool = False, flag: str = "--port"
+) -> socket.socket:
+    """A TCP socket that has the address; *flag* is the setting that texts blame the port on.
 
     Raises AddressTaken, or ConfigError for an address that is not of this machine, or that other
     machines reach although nobody is asked who they are and that was not said to be meant.
@@ -32,7 +36,7 @@ def bind(host: str, port: int, *, insecure_no_auth: bool = False) -> socket.sock
         listener.listen(0)
     except OSError as error:
         listener.close()
-        raise _explained(error, host, port) from None
+        raise _explained(error, host, port, flag) from None
     return listener
 
 
@@ -45,40 +49,44 @@ def _exposed(host: str) -> ConfigError:
     )
 
 
-def _explained(error: OSError, host: str, port: int) -> ConfigError:
+def _explained(error: OSError, host: str, port: int, flag: str) -> ConfigError:
     if isinstance(error, PermissionError):
         return ConfigError(
             f"port {port} is for privileged programs only",
-            cure="Choose one above 1023 with --port.",
+            cure=f"Choose one above 1023 with {flag}.",
         )
     if error.errno == errno.EADDRINUSE:
-        owner = _owner(port)
+        by = owner("tcp", lambda place: isinstance(place, tuple) and place[1:] == (port,))
         return AddressTaken(
-            f"{host}:{port} is taken" + (f" by {owner}" if owner else ""),
-            cure="Stop that program, or choose another port with --port (0 takes any free one).",
+            f"{host}:{port} is taken{by}",
+            cure=f"Stop that program, or choose another port with {flag} (0 takes any free one).",
         )
     return ConfigError(f"cannot listen on {host}:{port}: {error.strerror}")
 
 
-def _owner(port: int) -> str:
-    """The process that listens on *port*: its name and number, as far as this user may see it."""
+def owner(kind: str, has: Callable[[Any], bool]) -> str:
+    """The process that listens where *has* says so, as " by NAME (pid NUMBER)"; empty where this
+    user may not see it."""
     import psutil  # only for the text of an error
 
     try:
-        connections = psutil.net_connections("tcp")
+        listening = [
+            c
+            for c in psutil.net_connections(kind)
+            if c.pid and c.status in _LISTENING and not c.raddr
+        ]
+        pid = next((c.pid for c in listening if has(c.laddr)), None)
+        return f" by {psutil.Process(pid).name()} (pid {pid})" if pid else ""
     except psutil.Error:
         return ""
-    listening = (c for c in connections if c.status == psutil.CONN_LISTEN and c.pid)
-    pid = next((c.pid for c in listening if tuple(c.laddr)[1:] == (port,)), None)
-    if pid is None:
-        return ""
-    try:
-        return f"{psutil.Process(pid).name()} (pid {pid})"
-    except psutil.Error:
-        return f"pid {pid}"
 
 
-def url_of(listener: socket.socket) -> str:
-    """The URL of the address as it is bound, which may not be the one that was asked for."""
+_LISTENING = ("LISTEN", "NONE")  # psutil's words; it tells no state of Unix sockets
+
+
+def url_of(listener: socket.socket, scheme: str = "http", name: str = "") -> str:
+    """The URL of the address as it is bound, which may not be the one that was asked for; by
+    *name*, where there is one."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    host = name or host
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,8 +1,7 @@
-"""One serving process, as a timeline: take the address, load, open the doors, serve, drain,
+"""One serving process, as a timeline: take the addresses, load, open the doors, serve, drain,
 stop."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from inferd.models.loader import Progress, quiet
 from inferd.models.manager import Manager
 from inferd.pipeline import Pipeline, cores
 from inferd.protocols.base import Dialect
-from inferd.server.ports import bind, url_of
-
-BACKLOG = 2048  # connections that wait to be accepted; the kernel caps it at its own limit
+from inferd.server import tls
+from inferd.server.listeners import MAIN, Listener, plan, take
 
 
 class Worker:
@@ -30,11 +28,10 @@ class Worker:
         self._paths, self._settings, self._name = paths, settings, name
         self.pipeline = Pipeline(settings, cores=cores())
         self.dialects: list[Dialect] = [dialect for _, dialect in plugins.load_all("protocols")]
-        self._listener: socket.socket
-        self.url: str
-        """Of the address as it was bound."""
+        self.listeners: tuple[Listener, ...] = ()
+        """The addresses that were taken, the main one first."""
         self._stop: asyncio.Event
-        self._service: Service
+        self._services: dict[str, Service] = {}
         self.cut_off = 0
         """Connections that did not end in time."""
 
@@ -43,23 +40,32 @@ class Worker:
         """The models."""
         return self.pipeline.manager
 
+    @property
+    def url(self) -> str:
+        """Of the main listener."""
+        return self.listeners[0].url
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Of each listener, by its name."""
+        return {listener.plan.name: listener.url for listener in self.listeners}
+
     def prepare(self, progress: Progress = quiet) -> None:
-        """Take the address, then load: a taken port is told before, not after, the models were
+        """Take the addresses, then load: a taken port is told before, not after, the models were
         loaded. *progress* is told what is being done.
 
         Raises ConfigError or LoadError, and then holds nothing.
         """
         settings = self._settings
-        self._listener = bind(
-            settings.host, settings.port, insecure_no_auth=settings.insecure_no_auth
-        )
-        self.url = url_of(self._listener)
         try:
+            certificate = tls.load(settings.tls_cert, settings.tls_key)
+            self.listeners = take(plan(settings, self.dialects), settings, certificate)
             self.pipeline.load(self._paths, self._name, progress)
         except BaseException:
-            self._listener.close()
-            self.pipeline.close()
+            self._let_go()
             raise
+        for warning in certificate.warnings if certificate else ():
+            logger.warning("%s", warning)
 
     async def serve(
         self, ready: Callable[[], None], settled: Callable[[], None] = lambda: None
@@ -68,29 +74,50 @@ class Worker:
 
         *settled* is called when all that a long-lived server imports and makes is there.
         """
+        try:
+            await self._serve(ready, settled)
+        finally:
+            self._let_go()
+        if self.cut_off:
+            logger.warning("%d connections were cut off: they did not end in time", self.cut_off)
+
+    async def _serve(self, ready: Callable[[], None], settled: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         self.pipeline.home.attach(loop)
         self._stop = asyncio.Event()
-        routes = Routes(self.dialects, self.pipeline.handlers)
-        self._service = service = Service(
-            routes, self.manager.lookup, self.pipeline.home, door.off, limits(self._settings)
-        )
-        service.start()
-        server = await loop.create_server(
-            lambda: Http1Connection(service), sock=self._listener, backlog=BACKLOG
-        )
+        servers = [await self._open(listener) for listener in self.listeners]
+        services = self._services.values()
         app = self._open_app(loop)
         app.add_done_callback(lambda _: settled())
-        service.app = Deferred(app)
+        self._services[MAIN].app = Deferred(app)
         ready()
         await self._stop.wait()
         self.manager.stopping = True
-        server.close()
-        self.cut_off = await service.drain(self._settings.drain_seconds)
-        service.stop()
+        for server in servers:
+            server.close()
+        seconds = self._settings.drain_seconds
+        self.cut_off = sum(await asyncio.gather(*(each.drain(seconds) for each in services)))
+        for service in services:
+            service.stop()
+
+    async def _open(self, listener: Listener) -> asyncio.AbstractServer:
+        """Answer at *listener*, with limits and connections of its own."""
+        service = Service(
+            Routes(listener.plan.dialects, self.pipeline.handlers),
+            self.manager.lookup,
+            self.pipeline.home,
+            door.off,
+            limits(self._settings),
+        )
+        self._services[listener.plan.name] = service
+        service.start()
+        return await listener.open(lambda: Http1Connection(service))
+
+    def _let_go(self) -> None:
+        """Give everything back."""
+        for listener in self.listeners:
+            listener.close()
         self.pipeline.close()
-        if self.cut_off:
-            logger.warning("%d connections were cut off: they did not end in time", self.cut_off)
 
     def stop(self) -> None:
         """Stop serving. For the loop thread; a second call changes nothing."""
@@ -98,7 +125,8 @@ class Worker:
 
     def hurry(self) -> None:
         """Wait no longer for what is in progress. For the loop thread, after ``stop``."""
-        self._service.hurried = True
+        for service in self._services.values():
+            service.hurried = True
 
     def _open_app(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[object]:
         """Make the app in a thread: importing FastAPI takes longer than all the rest, and inference

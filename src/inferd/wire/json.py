@@ -14,6 +14,7 @@ import msgspec
 import orjson
 
 from inferd.errors import MalformedRequest
+from inferd.tensors import TOO_DEEP
 
 T = TypeVar("T")
 
@@ -73,4 +74,4 @@ def _parse_float(token: str) -> float:
 
 
 def _too_deep() -> NoReturn:
-    raise MalformedRequest("the JSON is nested too deep")
+    raise MalformedRequest(TOO_DEEP)

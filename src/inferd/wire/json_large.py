@@ -52,11 +52,11 @@ class Cut(NamedTuple):
     arrays: tuple[LongArray, ...]
 
 
-def cut(document: bytes, depth: int) -> Cut:
+def cut(document: bytes, depth: int, marker: bytes = b" %d ") -> Cut:
     """Take the long arrays that open *depth* brackets deep out of *document*.
 
-    A malformed document gives a malformed skeleton or a malformed piece, never a right one of
-    another meaning.
+    In the place of each stands *marker*, with its number. A malformed document gives a malformed
+    skeleton or a malformed piece, never a right one of another meaning.
     """
     opens, closes, commas = _landmarks(document, depth)
     skeleton: list[bytes] = []
@@ -64,7 +64,7 @@ def cut(document: bytes, depth: int) -> Cut:
     done = 0
     for start, end in _long_spans(document, opens, closes):
         # Between spaces, so that it cannot grow together with what stands beside it.
-        skeleton += [document[done:start], b" %d " % len(arrays)]
+        skeleton += [document[done:start], marker % len(arrays)]
         inside = commas[np.searchsorted(commas, start) : np.searchsorted(commas, end)]
         edges = [start, *inside.tolist(), end]
         arrays.append(LongArray(tuple(document[a + 1 : b] for a, b in pairwise(edges))))

@@ -28,6 +28,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     signature: Signature
     example: dict[str, Any]
     feature_names: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, tag=True):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from inferd.calls import InferRequest, Reply
-from inferd.engine.execution import Execution
+from inferd.engine.execution import Execution, Waiting
 from inferd.errors import Cancelled, DeadlineExceeded, InferdError, QueueFull
 from inferd.spec import Batching
 
@@ -24,16 +24,6 @@ class QueueStatistics(msgspec.Struct, frozen=True):
     waiting_rows: int
     running: int
     """Calls of the runtime that are under way in threads."""
-
-
-class Waiting(msgspec.Struct, eq=False):
-    """A request in a queue, and when it came (nanoseconds of the execution's clock)."""
-
-    request: InferRequest
-    reply: Reply
-    since: int
-    alone: bool = False
-    """Not to be joined: it was part of a batch that failed."""
 
 
 class Scheduler(ABC):
@@ -83,7 +73,7 @@ class Scheduler(ABC):
         for each in waiting:
             reason = reason_to_drop(each, now)
             if reason:
-                self.execution.fail(each.request, each.reply, reason)
+                self.execution.fail(each.request, each.reply, reason, each.since)
             else:
                 kept.append(each)
 

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from inferd.calls import InferRequest, Reply
-from inferd.engine.execution import Execution, failure
+from inferd.engine.execution import Execution, Waiting, failure
 from inferd.engine.home import Done
-from inferd.engine.schedulers.base import Scheduler, Waiting
+from inferd.engine.schedulers.base import Scheduler
+from inferd.engine.statistics import Ran
 from inferd.errors import RunFailed
 from inferd.spec import Batching
 from inferd.tensors import Array
@@ -104,7 +105,7 @@ class Batch(Scheduler):
                     (chosen.wake_at - now) / 1e9, self._fill
                 )
                 return
-            self._start(self._remove(chosen.take), now)
+            self._start(self._remove(chosen.take))
 
     def _remove(self, positions: Sequence[int]) -> list[Waiting]:
         chosen = set(positions)
@@ -112,9 +113,8 @@ class Batch(Scheduler):
         self.waiting = deque(w for at, w in enumerate(self.waiting) if at not in chosen)
         return batch
 
-    def _start(self, batch: list[Waiting], now: int) -> None:
+    def _start(self, batch: list[Waiting]) -> None:
         self.running += 1
-        self.execution.counters.queue_ns += sum(now - w.since for w in batch)
         first = batch[0].request
         self.execution.run_in_thread(
             partial(join, [w.request.inputs for w in batch]),
@@ -122,22 +122,23 @@ class Batch(Scheduler):
             partial(self._answer, batch),
         )
 
-    def _answer(self, batch: list[Waiting], done: Done[dict[str, Array]]) -> None:
+    def _answer(self, batch: list[Waiting], done: Done[Ran]) -> None:
         self.running -= 1
         try:
-            shares = split(done.result(), [w.request.rows for w in batch])
+            ran = done.result()
+            shares = split(ran.outputs, [w.request.rows for w in batch])
         except Exception as error:  # noqa: BLE001 - the dispatch boundary
             self._fail(batch, error)
         else:
-            for waiting, outputs in zip(batch, shares, strict=True):
-                self.execution.succeed(waiting.request, waiting.reply, outputs)
+            self.execution.succeed(batch, ran, shares)
         self._fill()
 
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
         """Answer with the error, or, where several were joined, run each again alone: one may be to
         blame for all."""
         if len(batch) == 1:
-            self.execution.fail(batch[0].request, batch[0].reply, failure(error, batch[0].request))
+            (only,) = batch
+            self.execution.fail(only.request, only.reply, failure(error, only.request), only.since)
             return
         for waiting in reversed(batch):
             waiting.alone = True

@@ -4,10 +4,10 @@ of arrival."""
 from functools import partial
 
 from inferd.calls import InferRequest, Reply
-from inferd.engine.execution import failure
+from inferd.engine.execution import Waiting, failure
 from inferd.engine.home import Done
-from inferd.engine.schedulers.base import Scheduler, Waiting
-from inferd.tensors import Array
+from inferd.engine.schedulers.base import Scheduler
+from inferd.engine.statistics import Ran
 
 
 class Direct(Scheduler):
@@ -25,27 +25,26 @@ class Direct(Scheduler):
         if self.running < self.instances:
             self.drop()
         while self.waiting and self.running < self.instances:
-            waiting = self.waiting.popleft()
-            self.execution.counters.queue_ns += self.execution.clock() - waiting.since
-            self._start(waiting)
+            self._start(self.waiting.popleft())
 
     def _start(self, waiting: Waiting) -> None:
         self.running += 1
         request = waiting.request
         if self.execution.runtime.streams:
-            self.execution.stream_in_thread(request, waiting.reply, self._freed)
+            self.execution.stream_in_thread(waiting, self._freed)
         else:
             self.execution.run_in_thread(
                 lambda: request.inputs, request.outputs, partial(self._answer, waiting)
             )
 
-    def _answer(self, waiting: Waiting, done: Done[dict[str, Array]]) -> None:
+    def _answer(self, waiting: Waiting, done: Done[Ran]) -> None:
+        request = waiting.request
         try:
-            outputs = done.result()
+            ran = done.result()
         except Exception as error:  # noqa: BLE001 - the dispatch boundary
-            self.execution.fail(waiting.request, waiting.reply, failure(error, waiting.request))
+            self.execution.fail(request, waiting.reply, failure(error, request), waiting.since)
         else:
-            self.execution.succeed(waiting.request, waiting.reply, outputs)
+            self.execution.succeed((waiting,), ran, (ran.outputs,))
         self._freed()
 
     def _freed(self) -> None:

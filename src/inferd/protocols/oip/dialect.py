@@ -1,116 +1,64 @@
-"""The Open Inference Protocol's routes, its answers about server and models, and its errors."""
+"""The Open Inference Protocol's routes and its errors: as we speak it, and as Triton does at its
+own port."""
 
-from typing import Any
+from collections.abc import Iterator
 
-from inferd.calls import (
-    Call,
-    Handle,
-    Lookup,
-    ModelMetadata,
-    ModelReady,
-    ServerLive,
-    ServerMetadata,
-    ServerReady,
-)
-from inferd.errors import InferdError, NotReady
-from inferd.protocols.base import Dialect, Documentation, Message, Operation, Payload, Route
+from inferd.errors import Code, InferdError, MethodNotAllowed, RouteNotFound
+from inferd.protocols.base import Dialect, Message, Operation, Payload, Route
+from inferd.protocols.oip.config import Configuration
+from inferd.protocols.oip.generate import Generate, GenerateStream
+from inferd.protocols.oip.health import IsModelReady, Live, Ready, Unready
+from inferd.protocols.oip.metadata import DescribeModel, DescribeServer
+from inferd.protocols.oip.repository import Control, Index
 from inferd.protocols.oip.rest import Infer
-from inferd.protocols.oip.texts import triton_text
-from inferd.signature import TensorSpec
+from inferd.protocols.oip.settings import Fixed, LogSettings, TraceSettings
+from inferd.protocols.oip.shared_memory import Register, Status, Unregister
+from inferd.protocols.oip.statistics import ReadStatistics
+from inferd.protocols.oip.texts import triton_code, triton_text
+from inferd.protocols.oip.versions import digits_only
 from inferd.wire.json import encode
 
-
-class Live(Operation):
-    """``GET /v2/health/live``."""
-
-    call = ServerLive
-
-    def decode(self, message: Message, lookup: Lookup) -> Call:
-        return ServerLive()
-
-    def encode(self, call: Call, response: Any) -> Payload:
-        return Payload(b'{"live":true}')
-
-    def document(self, handle: Handle | None) -> Documentation:
-        return Documentation("Whether the process answers.", _OBJECT)
+MODELS = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+REPOSITORIES = ("/v2/repository", "/v2/repository/{repository}")
 
 
-class Ready(Operation):
-    """``GET /v2/health/ready``."""
-
-    call = ServerReady
-
-    def decode(self, message: Message, lookup: Lookup) -> Call:
-        return ServerReady()
-
-    def encode(self, call: Call, response: Any) -> Payload:
-        if not response.ready:
-            raise NotReady("not ready: " + "; ".join(response.reasons))
-        return Payload(b'{"ready":true}')
-
-    def document(self, handle: Handle | None) -> Documentation:
-        return Documentation("Whether every model can answer.", _OBJECT)
-
-
-class DescribeServer(Operation):
-    """``GET /v2``."""
-
-    call = ServerMetadata
-
-    def decode(self, message: Message, lookup: Lookup) -> Call:
-        return ServerMetadata()
-
-    def encode(self, call: Call, response: Any) -> Payload:
-        return Payload(
-            encode({"name": response.name, "version": response.version, "extensions": []})
-        )
-
-    def document(self, handle: Handle | None) -> Documentation:
-        return Documentation("The server's name, version and extensions.", _OBJECT)
+def _routes(*, strict: bool) -> Iterator[Route]:
+    yield Route("GET", "/v2", DescribeServer())
+    yield Route("GET", "/v2/health/live", Live(strict=strict))
+    yield Route("GET", "/v2/health/ready", Ready(strict=strict))
+    yield Route("GET", "/v2/models/stats", ReadStatistics(of_all=True))
+    for model in MODELS:
+        yield Route("GET", model, DescribeModel())
+        yield Route("GET", f"{model}/ready", IsModelReady(strict=strict))
+        yield Route("GET", f"{model}/config", Configuration())
+        yield Route("GET", f"{model}/stats", ReadStatistics(strict=strict))
+        yield Route("POST", f"{model}/infer", Infer(strict=strict))
+        yield Route("POST", f"{model}/generate", Generate(strict=strict))
+        yield Route("POST", f"{model}/generate_stream", GenerateStream(strict=strict))
+    for repository in REPOSITORIES:
+        yield Route("POST", f"{repository}/index", Index())
+        yield Route("POST", repository + "/models/{model}/load", Control())
+        yield Route("POST", repository + "/models/{model}/unload", Control())
+    yield from _settings(strict=strict)
+    for kind in ("system", "cuda"):
+        yield from _shared_memory(kind, strict=strict)
 
 
-class IsModelReady(Operation):
-    """``GET /v2/models/{model}/ready``."""
-
-    call = ModelReady
-
-    def decode(self, message: Message, lookup: Lookup) -> Call:
-        return ModelReady(message.path["model"], message.path.get("version"))
-
-    def encode(self, call: Call, response: Any) -> Payload:
-        return Payload(encode({"name": call.model, "ready": True}))  # type: ignore[attr-defined]
-
-    def document(self, handle: Handle | None) -> Documentation | None:
-        return Documentation(f"Whether {handle.model} can answer.", _OBJECT) if handle else None
+def _settings(*, strict: bool) -> Iterator[Route]:
+    no_trace: Operation = Fixed("tracing", "Nothing is traced here.")
+    for trace in ("/v2/trace/setting", "/v2/models/{model}/trace/setting"):
+        yield Route("GET", trace, TraceSettings(strict=strict, of_model="{model}" in trace))
+        yield Route("POST", trace, no_trace)
+    yield Route("GET", "/v2/logging", LogSettings())
+    yield Route("POST", "/v2/logging", Fixed("the log", "Start the server with --log-level."))
 
 
-class DescribeModel(Operation):
-    """``GET /v2/models/{model}``."""
-
-    call = ModelMetadata
-
-    def decode(self, message: Message, lookup: Lookup) -> Call:
-        return ModelMetadata(message.path["model"], message.path.get("version"))
-
-    def encode(self, call: Call, response: Any) -> Payload:
-        handle = response.handle
-        return Payload(
-            encode(
-                {
-                    "name": handle.model,
-                    "versions": response.versions,
-                    "platform": handle.runtime_name,
-                    "inputs": [_tensor(spec) for spec in handle.signature.inputs],
-                    "outputs": [_tensor(spec) for spec in handle.signature.outputs],
-                }
-            )
-        )
-
-    def document(self, handle: Handle | None) -> Documentation | None:
-        return Documentation(f"What {handle.model} takes and gives.", _OBJECT) if handle else None
-
-
-_OBJECT = {"type": "object"}
+def _shared_memory(kind: str, *, strict: bool) -> Iterator[Route]:
+    base = f"/v2/{kind}sharedmemory"
+    for place in (base, base + "/region/{region}"):
+        yield Route("GET", f"{place}/status", Status(kind))
+        yield Route("POST", f"{place}/unregister", Unregister(strict=strict))
+    yield Route("POST", base + "/region/{region}/register", Register())
 
 
 class Oip(Dialect):
@@ -118,25 +66,31 @@ class Oip(Dialect):
 
     name = "oip"
     precedence = 20
-    routes = (
-        Route("GET", "/v2", DescribeServer()),
-        Route("GET", "/v2/health/live", Live()),
-        Route("GET", "/v2/health/ready", Ready()),
-        *(
-            route
-            for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
-            for route in (
-                Route("GET", model, DescribeModel()),
-                Route("GET", model + "/ready", IsModelReady()),
-                Route("POST", model + "/infer", Infer()),
-            )
-        ),
-    )
+    doors = ("triton", "kserve")
+    routes = tuple(_routes(strict=False))
 
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:
         model = message.path.get("model", "") if message else ""
         return Payload(encode({"error": triton_text(error, model)}))
 
+    def at(self, door: str) -> Dialect:
+        return AtTriton() if door == "triton" else self
 
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
+
+class AtTriton(Oip):
+    """With Triton's statuses, its versions of digits, and its empty answers."""
+
+    routes = tuple(digits_only(route) for route in _routes(strict=True))
+
+    def encode_error(self, error: InferdError, message: Message | None) -> Payload:
+        match error:
+            case RouteNotFound():
+                return Payload(b'{"error":"Not Found"}')
+            case MethodNotAllowed():
+                return Payload(b'{"error":"Method Not Allowed"}')
+            case Unready(message=""):
+                return Payload(b"", b"text/plain")
+        return super().encode_error(error, message)
+
+    def code(self, error: InferdError, message: Message | None) -> Code:
+        return triton_code(error)

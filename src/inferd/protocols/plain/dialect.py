@@ -5,7 +5,15 @@ from typing import Any
 
 from inferd.calls import Call, Handle, Lookup, ServerLive, ServerReady
 from inferd.errors import InferdError, NotReady
-from inferd.protocols.base import Dialect, Documentation, Message, Operation, Payload, Route
+from inferd.protocols.base import (
+    WEBSOCKET,
+    Dialect,
+    Documentation,
+    Message,
+    Operation,
+    Payload,
+    Route,
+)
 from inferd.protocols.plain.predict import Predict
 from inferd.wire.json import encode
 
@@ -58,6 +66,7 @@ class Plain(Dialect):
         Route("POST", "/predict", Predict()),
         Route("POST", "/v1/predict", Predict()),
         Route("POST", "/v1/predict/{model}", Predict()),
+        Route(WEBSOCKET, "/v1/stream/{model}", Predict()),
     )
 
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:

@@ -1,0 +1,239 @@
+"""WebSocket (RFC 6455): messages ask an operation of a dialect, over a connection that began as a
+request of HTTP/1.1.
+
+A client sends messages, text or binary, each of which is what the body of a request would be. For
+each it gets
+
+- one message, where the model answers at once;
+- where the model answers in parts: one message a part, as they are made, and then an empty one,
+  which says that there are no more;
+- in place of what is missing, one message with the dialect's document of an error. The connection
+  goes on.
+
+JSON comes as text, all else as binary messages, and the answers come in the order of what was
+asked, so that a client need not wait for one before it asks the next.
+
+The server closes with 1001 when it stops, after what was asked is answered; with 1002, 1007 or 1009
+after a client that breaks the standard or sends too large a message; with 1008 after one that stops
+amid a message or answers no ping.
+"""
+
+import asyncio
+
+from inferd.lanes.handshake import shake
+from inferd.lanes.message_turn import MessageTurn
+from inferd.lanes.routing import Match
+from inferd.lanes.service import Service
+from inferd.lanes.turn import Turn
+from inferd.lanes.websocket_frames import Frames
+from inferd.lanes.writing import WritingHalf
+from inferd.log import logger
+from inferd.protocols.base import Message
+
+NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008  # RFC 6455, section 7.4.1
+
+# Frames that are taken in one turn of the loop: a read may hold 40,000, and others wait meanwhile.
+AT_ONCE = 64
+
+
+class WebSocketConnection(WritingHalf, asyncio.Protocol):
+    """One client's connection, from the head of its opening handshake on, which matched *match*."""
+
+    def __init__(self, service: Service, match: Match, head: bytes) -> None:
+        super().__init__(service)
+        self._match, self._head = match, head
+        self._frames = Frames(self, service.limits.body_bytes)
+        self._message = Message(b"", match.path)
+        """What all messages have in common."""
+        self._paused = False
+        self._left = False
+        """Whether frames were read that are not taken yet."""
+        self._busy = False
+        """Whether frames are being taken, or soon will."""
+        self._pinged = False
+        """Whether nothing came since the last ping."""
+        self._farewell: tuple[int, str] | None = None
+        """Why the server closes; no message is taken any more."""
+        self._ended = False
+        """Whether the client sends no more."""
+        self._over = False
+        """Whether nothing will be written any more."""
+
+    # -- the transport calls these --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # a stream's is one
+        self.service.connections.add(self)
+        answer, message = shake(self.service, self._match, self._head)
+        self._transport.write(answer)
+        if message is None:
+            self._deaf = True
+            self._hang_up()
+        else:
+            self._message = message
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._patience.heard, self._pinged = self.service.now, False
+        self._frames.feed(data)
+        if not self._busy:
+            self._take()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it asked for is still answered, as over HTTP."""
+        self._deaf = self._ended = True
+        if self._turns:
+            self._leave(NORMAL, "")
+        return bool(self._turns)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.service.connections.discard(self)
+        self._deaf = self._over = True
+        self._forget_turns()
+        self.call_back()
+
+    # -- the service calls these --
+
+    def tick(self, now: float) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent and (self._over or not self._writable):
+            self._patience.heard = now
+            if self._patience.is_stalled(now, unsent):
+                self.abort()
+        elif self._over:
+            if self._patience.is_over(now, deaf=True, idle=False):
+                self.abort()
+        elif not self._paused and not self._turns:  # otherwise the client waits for us
+            self._doubt(now)
+
+    def drain(self) -> None:
+        self._leave(GOING_AWAY, "the server is stopping")
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # -- its turns call these, and what WritingHalf has --
+
+    def pace(self) -> None:
+        """Read while the client reads, few of its messages are under way, none of them is being
+        read in a thread, and all that was read is taken."""
+        if self._transport.is_closing():
+            return
+        room = self._has_room()
+        if room and self._left and not self._busy:
+            self._busy = True
+            self.service.home.loop.call_soon(self._take)
+        if (room and not self._left) == self._paused:
+            self._paused = not self._paused
+            if self._paused:
+                self._transport.pause_reading()
+            else:
+                self._patience.heard = self.service.now
+                self._transport.resume_reading()
+
+    def _after(self, turn: Turn) -> None:
+        if self._farewell and not self._turns:
+            self._say_farewell(*self._farewell)
+
+    # -- its frames call these --
+
+    def on_message(self, body: bytes | bytearray) -> None:
+        if self._farewell:
+            return
+        common = self._message
+        message = Message(b"", common.path, common.headers, common.query, common.principal)
+        turn = MessageTurn(self, self._match, message)
+        self._turns.append(turn)
+        if len(body) > self.service.limits.offload_bytes:
+            turn.ask_in_thread(body)
+        else:
+            message.body = bytes(body)
+            turn.ask()
+
+    def on_ping(self, answer: bytes) -> None:
+        self._transport.write(answer)
+
+    def on_closed(self, answer: bytes) -> None:
+        """Who closes wants no more answers: those that are not made yet never will be."""
+        self._deaf = True
+        self._forget_turns()
+        self.call_back()
+        self._transport.write(answer)
+        self._ended = True
+        self._hang_up()
+
+    def on_fault(self, code: int, reason: str) -> None:
+        self._deaf = True
+        if self._over:  # it was told to go, and went badly
+            self._transport.close()
+        else:
+            self._leave(code, reason)
+
+    # -- inside --
+
+    def _has_room(self) -> bool:
+        turns = self._turns
+        return (
+            self._writable
+            and len(turns) < self.service.limits.pipelined
+            and not (turns and turns[-1].reads)
+        )
+
+    def _take(self) -> None:
+        """Take what was read, as far as there is room for it."""
+        self._busy, self._left, allowed = True, False, AT_ONCE
+        try:
+            for _ in () if self._deaf else self._frames.tell():
+                allowed -= 1
+                if self._deaf:
+                    break
+                if not allowed or not self._has_room():
+                    self._left = True
+                    break
+        except Exception:  # noqa: BLE001 - the transport boundary
+            logger.exception("a connection was cut off")
+            self.abort()
+        self._busy = False
+        if not self._frames.is_amid:
+            self._patience.begin_body(self.service.now, 0)
+        self.pace()
+
+    def _doubt(self, now: float) -> None:
+        """Look for a client that has gone without a word."""
+        patience, frames = self._patience, self._frames
+        if frames.is_amid:
+            late = patience.is_trickling(now, frames.size)
+            if late or patience.is_over(now, deaf=False, idle=False):
+                self._leave(POLICY, "the rest of a message did not come in time")
+        elif not patience.is_over(now, deaf=False, idle=not self._pinged):
+            return
+        elif self._pinged:
+            self._leave(POLICY, "no pong came in time")
+        else:
+            self._pinged, patience.heard = True, now
+            self._transport.write(frames.ping())
+
+    def _leave(self, code: int, reason: str) -> None:
+        """Close, after what is under way is answered."""
+        if self._farewell is None and not self._over:
+            self._farewell = code, reason
+            if not self._turns:
+                self._say_farewell(code, reason)
+
+    def _say_farewell(self, code: int, reason: str) -> None:
+        if not self._over:
+            self._transport.write(self._frames.close(code, reason))
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Write no more. What the client still sends is read for a while: closing at once could
+        reset the connection before it has read what was written."""
+        self._over = True
+        now, unsent = self.service.now, self._transport.get_write_buffer_size()
+        self._patience.heard = now
+        self._patience.begin_stall(now, unsent)
+        if self._ended:
+            self._transport.close()
+        elif self._deaf and self._transport.can_write_eof():
+            self._transport.write_eof()  # its answer would not be understood

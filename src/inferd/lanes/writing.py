@@ -1,0 +1,99 @@
+"""The half of an HTTP/1.1 connection that writes: answers leave in the order of their requests
+(RFC 9112, section 9.3.2)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from inferd.lanes.patience import Patience
+from inferd.lanes.service import Service
+from inferd.lanes.turn import Turn
+
+
+class WritingHalf:
+    """See ``turn.Carrier`` for what its turns may rely on."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._transport: asyncio.Transport
+        self._turns: deque[Turn] = deque()
+        """Requests whose answers are not wholly written, oldest first; empty while a quick one is
+        answered."""
+        self._writable = True
+        self._callbacks: list[Callable[[], None]] = []
+        self._patience = Patience(service.limits, service.now)
+        self._deaf = False
+        """Whether what still arrives is thrown away: after a last request, or one that could not be
+        understood."""
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._patience.begin_stall(self.service.now, self._transport.get_write_buffer_size())
+        self.pace()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self.pace()
+        self.call_back()
+
+    def pace(self) -> None:
+        """Read on, or stop reading, as the turns have room."""
+        raise NotImplementedError
+
+    def send(self, turn: Turn, data: bytes | memoryview, *, last: bool) -> None:
+        turns = self._turns
+        if turns and turns[0] is not turn:
+            turn.held += (data,)
+            return
+        self._transport.write(data)
+        if last and (turns or self._deaf):
+            if turns:
+                turns.popleft()
+                self._flush()
+            self._after(turn)
+
+    def is_writable(self, turn: Turn) -> bool:
+        return self._writable and (not self._turns or self._turns[0] is turn)
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def cut(self, turn: Turn) -> None:
+        turn.keep_alive, turn.done = False, True
+        self.send(turn, b"", last=True)
+
+    def _flush(self) -> None:
+        """Let those go whose turn has come."""
+        turns = self._turns
+        while turns:
+            turn = turns[0]
+            if turn.held:
+                self._transport.writelines(turn.held)
+                turn.held = ()
+            if not turn.done:
+                self.call_back()
+                break
+            turns.popleft()
+            self._after(turn)
+        self.pace()
+
+    def _after(self, turn: Turn) -> None:
+        """*turn*'s answer is written: close the connection if it was the last."""
+        if not turn.keep_alive:
+            self._deaf, self._patience.heard = True, self.service.now
+            self._forget_turns()  # there are some only where an answer broke off
+        if turn.lingers:
+            self._transport.write_eof()
+        elif self._deaf and not self._turns:
+            self._transport.close()
+
+    def _forget_turns(self) -> None:
+        turns = tuple(self._turns)
+        self._turns.clear()
+        for turn in turns:
+            turn.disconnect()
+
+    def call_back(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()

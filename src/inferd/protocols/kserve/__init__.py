@@ -1,0 +1,5 @@
+"""The V1 protocol of KServe's own Python server: instances in, predictions out."""
+
+from inferd.protocols.kserve.dialect import Kserve
+
+plugin = Kserve()

@@ -1,0 +1,72 @@
+"""What the server and its models say of themselves."""
+
+from typing import Any
+
+from inferd.calls import Call, Handle, Lookup, ModelMetadata, ServerMetadata
+from inferd.protocols.base import Documentation, Message, Operation, Payload
+from inferd.protocols.oip.schemas import TEXT, WHOLE, array, record
+from inferd.signature import TensorSpec
+from inferd.wire.json import encode
+
+EXTENSIONS = (
+    "classification",
+    "model_repository",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+)
+"""Triton's names for what is spoken here beyond the protocol itself."""
+
+
+class DescribeServer(Operation):
+    """``GET /v2``."""
+
+    call = ServerMetadata
+
+    def decode(self, message: Message, lookup: Lookup) -> Call:
+        return ServerMetadata()
+
+    def encode(self, call: Call, response: Any) -> Payload:
+        answer = {"name": response.name, "version": response.version, "extensions": EXTENSIONS}
+        return Payload(encode(answer))
+
+    def document(self, handle: Handle | None) -> Documentation:
+        schema = record(name=TEXT, version=TEXT, extensions=array(TEXT))
+        return Documentation("The server's name, version and extensions.", schema)
+
+
+class DescribeModel(Operation):
+    """``GET /v2/models/{model}``."""
+
+    call = ModelMetadata
+
+    def decode(self, message: Message, lookup: Lookup) -> Call:
+        return ModelMetadata(message.path["model"], message.path.get("version"))
+
+    def encode(self, call: Call, response: Any) -> Payload:
+        handle, asked = response.handle, call.version  # type: ignore[attr-defined]  # decode makes nothing else
+        return Payload(
+            encode(
+                {
+                    "name": handle.model,
+                    "versions": response.versions if asked is None else [handle.version],
+                    "platform": handle.runtime_name,
+                    "inputs": [_tensor(spec) for spec in handle.signature.inputs],
+                    "outputs": [_tensor(spec) for spec in handle.signature.outputs],
+                }
+            )
+        )
+
+    def document(self, handle: Handle | None) -> Documentation | None:
+        if handle is None:
+            return None
+        tensors = array(record(name=TEXT, datatype=TEXT, shape=array(WHOLE)))
+        schema = record(
+            name=TEXT, versions=array(TEXT), platform=TEXT, inputs=tensors, outputs=tensors
+        )
+        return Documentation(f"What {handle.model} takes and gives.", schema)
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}

@@ -1,0 +1,115 @@
+"""``:classify`` and ``:regress``: Examples to scores or values."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from inferd.calls import Call, Handle, InferRequest, Lookup
+from inferd.errors import InvalidInput, RunFailed
+from inferd.protocols.base import Documentation, Message, Operation, Payload
+from inferd.protocols.tfserving.body import Body, Long, pieces_of, read_body
+from inferd.protocols.tfserving.document import document_examples
+from inferd.protocols.tfserving.examples import Example, read_example, rows_of
+from inferd.protocols.tfserving.places import Place
+from inferd.protocols.tfserving.signatures import CLASSIFY, REGRESS, ExamplesPlan, signatures
+from inferd.tensors import Array
+from inferd.wire.json_tfserving import encode_text, write, write_rows
+
+NO_PARAMETERS: dict[str, Any] = {}
+"""Of all requests."""
+
+
+class _ByExamples(Place, Operation):
+    """Reads Examples for a signature of ``kind``."""
+
+    call = InferRequest
+    method = "POST"
+    kind: str
+
+    def decode(self, message: Message, lookup: Lookup) -> Call:
+        body = read_body(message.body)
+        name = body.signature()
+        pieces = list(_examples(body))  # all of them, before the model is even looked for
+        handle = self.find(message, lookup)
+        plan = signatures(handle).by_examples(name, self.kind)
+        parts, rows = [], 0
+        for piece in pieces:
+            parts.append(handle.reader.many(rows_of(piece, plan, rows), rows))
+            rows += len(piece)
+        inputs = parts[0] if len(parts) == 1 else _joined(parts)
+        return InferRequest(handle, inputs, (plan.output,), rows, NO_PARAMETERS)
+
+    def document(self, handle: Handle | None) -> Documentation | None:
+        return document_examples(handle, self.kind) if handle else None
+
+
+class Classify(_ByExamples):
+    """``POST .../{model}:classify``: the classes' names and scores, in the order of the classes."""
+
+    suffix, kind = ":classify", CLASSIFY
+
+    def encode(self, call: Call, response: Any) -> Payload:
+        scores, plan = _answered(response)
+        if scores.ndim != 2:
+            raise RunFailed("the scores are no matrix")
+        width = scores.shape[1]
+        labels = _labels(plan, width)
+        pairs = [b"[" + label.replace(b"%", b"%%") + b",%b]" for label in labels]
+        form = b"[" + b",".join(pairs) + b"]"
+        written = write_rows(scores.ravel())
+        rows = [form % tuple(written[at : at + width]) for at in range(0, len(written), width or 1)]
+        return Payload(b'{"results":[' + b",".join(rows) + b"]}")
+
+
+class Regress(_ByExamples):
+    """``POST .../{model}:regress``: a value for each Example."""
+
+    suffix, kind = ":regress", REGRESS
+
+    def encode(self, call: Call, response: Any) -> Payload:
+        values, _ = _answered(response)
+        return Payload(b'{"results":' + write(values.ravel()) + b"}")
+
+
+def _examples(body: Body) -> Iterator[list[Example]]:
+    """The Examples of *body* in pieces, each with what the context says for all. Raises
+    InvalidInput."""
+    shared = {} if body.context is msgspec.UNSET else read_example(body.context)
+    examples = body.examples
+    if examples is msgspec.UNSET:
+        raise InvalidInput(
+            f"JSON Value: {body.shown()} When method is classify, key 'examples' is expected and "
+            "was not found"
+        )
+    if type(examples) not in (list, Long):
+        raise InvalidInput(
+            f"JSON Value: {body.shown()} Expecting 'examples' value to be an list/array"
+        )
+    some = False
+    for piece in pieces_of(examples):
+        some = some or bool(piece)
+        yield [{**shared, **read_example(each)} if shared else read_example(each) for each in piece]
+    if not some:
+        raise InvalidInput(f"JSON Value: {body.shown()} 'examples' value is an empty array")
+
+
+def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _answered(response: Any) -> tuple[Array, ExamplesPlan]:
+    """The only output, in the precision that the protocol has for it, and how it was asked for."""
+    ((_, array),) = response.outputs.items()
+    plan = signatures(response.request.handle).plan
+    if plan is None:
+        raise RunFailed("the model is not asked by Examples")
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False), plan
+
+
+def _labels(plan: ExamplesPlan, width: int) -> list[bytes]:
+    """The classes' names as JSON, where there is one for each of *width* scores."""
+    names = plan.classes if len(plan.classes) == width else ("",) * width
+    return [encode_text(name) for name in names]

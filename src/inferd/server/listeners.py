@@ -1,0 +1,130 @@
+"""Where a server listens: the main address and the doors for other servers' clients, what is spoken
+at each, and taking them all before anything else is done."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from inferd.config import CLOSED, DOORS, Settings
+from inferd.errors import ConfigError
+from inferd.protocols.base import Dialect
+from inferd.server import ports, tls, unix
+from inferd.server.tls import Certificate
+
+MAIN = "main"
+"""The name of the listener where every dialect is spoken; each other is called as its setting."""
+
+BACKLOG = 2048  # connections that wait to be accepted; the kernel caps it at its own limit
+HANDSHAKE_SECONDS = 10.0  # a client that is slower than that has no intention to finish
+GOODBYE_SECONDS = 2.0  # how long a peer may take to confirm that TLS has ended
+
+
+class Plan(NamedTuple):
+    """One listener as it is wanted."""
+
+    name: str
+    flag: str
+    """What sets its address on the command line."""
+    port: int
+    dialects: tuple[Dialect, ...]
+
+
+def plan(settings: Settings, dialects: Sequence[Dialect]) -> tuple[Plan, ...]:
+    """The listeners that *settings* ask for, the main one first.
+
+    Raises ConfigError for two on one port, and for a door at which no dialect answers.
+    """
+    wanted = [(door, getattr(settings, door)) for door in DOORS]
+    main = Plan(MAIN, "--port", settings.port, tuple(dialects))
+    doors = [_door(name, port, dialects) for name, port in wanted if port != CLOSED]
+    _expect_apart(doors if settings.unix else [main, *doors])
+    return main, *doors
+
+
+def _door(name: str, port: int, dialects: Sequence[Dialect]) -> Plan:
+    spoken = tuple(dialect.at(name) for dialect in dialects if name in dialect.doors)
+    if not spoken:
+        raise ConfigError(
+            f"no plug-in answers the clients of --{name}",
+            cure="Install one that does, or leave the setting out.",
+        )
+    return Plan(name, f"--{name}", port, spoken)
+
+
+def _expect_apart(plans: Sequence[Plan]) -> None:
+    for one, other in itertools.combinations(plans, 2):
+        if one.port and one.port == other.port:
+            raise ConfigError(
+                f"{one.flag} and {other.flag} are both {one.port}",
+                cure=f"Give one of them another number, such as {one.flag} {_free(plans)}"
+                " (0 takes any free one).",
+            )
+
+
+def _free(plans: Sequence[Plan]) -> int:
+    """A port that none of *plans* has."""
+    taken = {each.port for each in plans}
+    return next(port for port in itertools.count(9000) if port not in taken)
+
+
+class Listener(NamedTuple):
+    """An address that this server has."""
+
+    plan: Plan
+    socket: socket.socket
+    url: str
+    """Of the address as it was bound."""
+    place: unix.Place | None = None
+    """Of a Unix socket."""
+    certificate: Certificate | None = None
+
+    async def open(self, protocol: Callable[[], asyncio.Protocol]) -> asyncio.AbstractServer:
+        """Let clients in, each to a *protocol* of its own."""
+        loop = asyncio.get_running_loop()
+        context = self.certificate.context if self.certificate else None
+        create = loop.create_unix_server if self.place else loop.create_server
+        return await create(
+            protocol,
+            sock=self.socket,
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if context else None,
+        )
+
+    def close(self) -> None:
+        """Give the address back; a second call changes nothing."""
+        self.socket.close()
+        if self.place:
+            self.place.remove()
+
+
+def take(
+    plans: Sequence[Plan], settings: Settings, certificate: Certificate | None
+) -> tuple[Listener, ...]:
+    """Take every address. Raises ConfigError or AddressTaken, and then holds none."""
+    taken: list[Listener] = []
+    try:
+        for each in plans:
+            taken.append(_take(each, settings, certificate))  # noqa: PERF401 - those before a fault are needed
+    except BaseException:
+        for listener in taken:
+            listener.close()
+        raise
+    return tuple(taken)
+
+
+def _take(plan: Plan, settings: Settings, certificate: Certificate | None) -> Listener:
+    if plan.name == MAIN and settings.unix:
+        bound, place = unix.bind(settings.unix)
+        return Listener(plan, bound, unix.url_of(place.path), place, certificate)
+    bound = ports.bind(
+        settings.host, plan.port, insecure_no_auth=settings.insecure_no_auth, flag=plan.flag
+    )
+    if certificate is None:
+        return Listener(plan, bound, ports.url_of(bound))
+    name = tls.name_for(bound.getsockname()[0], certificate)
+    host = name if name == tls.LOCALHOST else ""  # any other may lead elsewhere than here
+    return Listener(plan, bound, ports.url_of(bound, "https", host), None, certificate)
