@@ -1,6 +1,6 @@
 # One verb, one script in scripts/; CI calls the same.
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo fuzz help models test test-clusters test-faults test-formats test-slow wheel
+.PHONY: bench check clean demo fuzz help models test test-clients test-clusters test-faults test-formats test-slow wheel
 
 demo: ## Train a model, serve it, ask it with real clients  (KEEP=1 leaves the server running)
 	@scripts/demo
@@ -16,6 +16,9 @@ test-clusters: ## Run the tests that need brokers, Spark, Ray or several process
 
 test-faults: ## Run the tests that kill, stall or overload a server
 	@scripts/test-group faults $(ARGS)
+
+test-clients: ## Run the tests that ask with the real clients of other servers
+	@scripts/test-clients $(ARGS)
 
 test-slow: ## Run the tests that take long and need nothing else
 	@scripts/test-group slow $(ARGS)

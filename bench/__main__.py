@@ -19,12 +19,13 @@ from bench import (
     report,
     results,
     starts,
+    tensors,
 )
 from bench.contenders import Contender
 from bench.errors import BenchError
 from bench.models import Case
-from bench.results import Run, Table
-from bench.starts import Start
+from bench.results import Run
+from bench.tensors import Transfer
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".bench"
@@ -56,6 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of one second")
     parser.add_argument("--server-cpu", type=int, default=0, help="core of servers (%(default)s)")
     parser.add_argument("--load-cpu", type=int, default=1, help="core of the load (%(default)s)")
+    parser.add_argument("--tensors", action="store_true", help="carry tensors in a partial run too")
     parser.add_argument("--write", action="store_true", help="write the page after a partial run")
     parser.add_argument("--date", default=today(), help="shown on the page (%(default)s)")
     return parser.parse_args()
@@ -86,13 +88,17 @@ def bench(options: argparse.Namespace) -> None:
     runs = measure_all(plan, cases, chosen)
     tables = results.tables(runs, cases, chosen)
     say(f"\n{report.text(tables)}\n")
+    carried: list[Transfer] = []
+    if options.tensors or not partial:
+        say("binary tensors")
+        carried = tensors.measure(WORK, plan.rounds, plan.seconds, plan.server_cpu, say)
     if partial and not options.write:
         say("A partial run: docs/performance.md stays as it is (--write changes it).")
     else:
-        write(tables, begun, plan, options.date)
+        write(report.Found(tables, begun, carried), plan, options.date)
 
 
-def write(tables: list[Table], begun: list[Start], plan: measure.Plan, day: str) -> None:
+def write(found: report.Found, plan: measure.Plan, day: str) -> None:
     setting = report.Setting(
         date=day,
         facts=machine.facts(),
@@ -104,11 +110,12 @@ def write(tables: list[Table], begun: list[Start], plan: measure.Plan, day: str)
         server_cpu=plan.server_cpu,
         load_cpu=plan.load_cpu,
     )
-    lines = commands.repeat(plan, tables[0].case, [row.contender for row in tables[0].rows])
+    first = found.tables[0]
+    lines = commands.repeat(plan, first.case, [row.contender for row in first.rows])
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(report.markdown(tables, begun, setting, lines))
+    PAGE.write_text(report.markdown(found, setting, lines))
     caption = f"{setting.facts['CPU']}, one core for the server, {day}"
-    PICTURE.write_text(chart.svg(tables, caption))
+    PICTURE.write_text(chart.svg(found.tables, caption))
     say(f"wrote {PAGE.relative_to(ROOT)} and {PICTURE.relative_to(ROOT)}")
 
 
@@ -128,11 +135,14 @@ def prepare(only: list[str] | None) -> list[Case]:
 
 
 def measure_all(plan: measure.Plan, cases: list[Case], chosen: list[Contender]) -> list[Run]:
-    progress = Progress(plan.rounds, len(cases) * len(chosen) * plan.rounds)
+    progress = Progress(
+        plan.rounds, sum(c.takes(case) for case in cases for c in chosen) * plan.rounds
+    )
     runs: list[Run] = []
     for case in cases:
         progress.case(case)
-        for run in measure.measure(plan, case, chosen, progress):
+        taking = [contender for contender in chosen if contender.takes(case)]
+        for run in measure.measure(plan, case, taking, progress):
             runs.append(run)
             ceiling = next(c.ceiling for c in chosen if c.name == run.contender)
             progress.ended(run, results.ratio_within(runs, run, ceiling))

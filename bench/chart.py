@@ -8,6 +8,14 @@ from bench.results import Row, Table
 
 COLOURS = {
     "floor-oip": "#9aa5b1",
+    "floor-oip-binary": "#9aa5b1",
+    "floor-tfserving": "#9aa5b1",
+    "floor-kserve": "#9aa5b1",
+    "floor-mlflow": "#9aa5b1",
+    "inferd-oip-binary": "#1f6fb2",
+    "inferd-tfserving": "#1f6fb2",
+    "inferd-kserve": "#1f6fb2",
+    "inferd-mlflow": "#1f6fb2",
     "floor-plain": "#c3cbd4",
     "inferd-oip": "#1f6fb2",
     "inferd-plain": "#5aa9e6",

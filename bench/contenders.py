@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.dialects import Dialect
 from bench.errors import BenchError
@@ -20,6 +21,8 @@ class Contender:
     one_row: str
     many_rows: str
     ceiling: str | None = None
+    models: tuple[str, ...] = ()
+    """Those that it is measured with; empty: all."""
     environment: dict[str, str] = field(default_factory=dict)
 
     def command(self, case: Case, port: int) -> list[str]:
@@ -27,6 +30,9 @@ class Contender:
 
     def settings(self, case: Case) -> dict[str, str]:
         return {name: _fill(text, case, 0) for name, text in self.environment.items()}
+
+    def takes(self, case: Case) -> bool:
+        return not self.models or case.model in self.models
 
     def url(self, case: Case, port: int) -> str:
         path = self.one_row if len(case.rows) == 1 else self.many_rows
@@ -39,6 +45,7 @@ def _fill(text: str, case: Case, port: int) -> str:
 
 PYTHON = sys.executable
 INFER = "/v2/models/{model}/infer"
+PREDICT = "/v1/models/{model}:predict"
 FLOOR = (PYTHON, "-m", "bench.servers.floor", "{onnx}", "{port}")
 INFERD = (PYTHON, "-m", "inferd", "serve", "{onnx}", "--port", "{port}")
 
@@ -47,6 +54,34 @@ def _uvicorn(app: str) -> tuple[str, ...]:
     # Without its access log, which costs such an app about a quarter of its rate.
     quiet = ("--no-access-log", "--log-level", "warning")
     return (PYTHON, "-m", "uvicorn", f"bench.servers.{app}:app", "--port", "{port}", *quiet)
+
+
+FOREST = ("forest",)
+
+
+def _pair(
+    dialect: Dialect, title: str, about: str, path: str, argv: tuple[str, ...]
+) -> tuple[Contender, Contender]:
+    """A dialect's ceiling, and inferd asked in that dialect, over the same model."""
+    common: dict[str, Any] = {"dialect": dialect, "one_row": path, "many_rows": path}
+    ceiling = Contender(
+        name=f"floor-{dialect}",
+        title=f"ceiling, {title}",
+        about=f"the same ceiling for {about}",
+        argv=(*FLOOR, dialect),
+        models=FOREST,
+        **common,
+    )
+    served = Contender(
+        name=f"inferd-{dialect}",
+        title=f"inferd, {title}",
+        about=f"`inferd serve model.onnx`, asked with {about}",
+        argv=argv,
+        ceiling=ceiling.name,
+        models=FOREST,
+        **common,
+    )
+    return ceiling, served
 
 
 # A server stands next to its ceiling, so that the two are measured one right after the other.
@@ -70,6 +105,16 @@ CONTENDERS = (
         many_rows=INFER,
         ceiling="floor-oip",
     ),
+    *_pair("oip-binary", "OIP binary", "Open Inference Protocol tensors in binary", INFER, INFERD),
+    *_pair("tfserving", "TensorFlow Serving", "`:predict` and its `instances`", PREDICT, INFERD),
+    *_pair(
+        "kserve",
+        "KServe V1",
+        "`:predict` of KServe's V1 protocol, on that port",
+        PREDICT,
+        (PYTHON, "-m", "inferd", "serve", "{onnx}", "--port", "0", "--kserve", "{port}"),
+    ),
+    *_pair("mlflow", "MLflow", '`{"inputs": ...}` at `/invocations`', "/invocations", INFERD),
     Contender(
         name="floor-plain",
         title="ceiling, plain",

@@ -1,10 +1,22 @@
 """Request bodies and answers of the dialects that are measured; no IO."""
 
 import json
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Dialect = Literal["oip", "plain"]
+Dialect = Literal["oip", "oip-binary", "plain", "tfserving", "kserve", "mlflow"]
+
+JSON_TYPE = {"content-type": "application/json"}
+JSON_LENGTH = "Inference-Header-Content-Length"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is sent: a body and the headers that it needs."""
+
+    body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: JSON_TYPE)
 
 
 @dataclass(frozen=True)
@@ -15,14 +27,45 @@ class Answer:
     probabilities: int
 
 
-def body(dialect: Dialect, rows: list[list[float]]) -> str:
-    document = _oip(rows) if dialect == "oip" else _plain(rows)
-    return json.dumps(document, separators=(",", ":"))
+def question(dialect: Dialect, rows: list[list[float]]) -> Question:
+    match dialect:
+        case "oip":
+            return Question(_compact(_oip(rows)))
+        case "oip-binary":
+            return _binary(rows)
+        case "plain":
+            return Question(_compact({"features": rows[0] if len(rows) == 1 else rows}))
+        case "tfserving" | "kserve":
+            return Question(_compact({"instances": rows}))
+        case "mlflow":
+            return Question(_compact({"inputs": rows}))
 
 
 def read(dialect: Dialect, reply: bytes) -> Answer:
+    if dialect == "oip-binary":
+        return _read_binary(reply)
     document = json.loads(reply)
-    return _read_oip(document) if dialect == "oip" else _read_plain(document)
+    match dialect:
+        case "oip":
+            labels, probabilities = (output["data"] for output in document["outputs"])
+            return Answer(labels, len(probabilities))
+        case "tfserving":
+            rows = document["predictions"]
+            return Answer([r["label"] for r in rows], sum(len(r["probabilities"]) for r in rows))
+        case "kserve" | "mlflow":
+            return Answer(document["predictions"], 0)
+        case "plain":
+            return _read_plain(document)
+
+
+def expected(dialect: Dialect, labels: list[int], classes: int) -> Answer:
+    """The right answer: these two dialects tell what a scikit-learn model's `predict` does."""
+    probabilities = 0 if dialect in ("kserve", "mlflow") else len(labels) * classes
+    return Answer(labels, probabilities)
+
+
+def _compact(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _oip(rows: list[list[float]]) -> dict[str, Any]:
@@ -31,13 +74,28 @@ def _oip(rows: list[list[float]]) -> dict[str, Any]:
     return {"inputs": [{"name": "X", "shape": shape, "datatype": "FP32", "data": data}]}
 
 
-def _plain(rows: list[list[float]]) -> dict[str, Any]:
-    return {"features": rows[0] if len(rows) == 1 else rows}
+def _binary(rows: list[list[float]]) -> Question:
+    values = [value for row in rows for value in row]
+    blob = struct.pack(f"<{len(values)}f", *values)
+    tensor = {
+        "name": "X",
+        "shape": [len(rows), len(rows[0])],
+        "datatype": "FP32",
+        "parameters": {"binary_data_size": len(blob)},
+    }
+    head = _compact({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+    headers = {"content-type": "application/octet-stream", JSON_LENGTH: str(len(head))}
+    return Question(head + blob, headers)
 
 
-def _read_oip(document: Any) -> Answer:
-    labels, probabilities = (output["data"] for output in document["outputs"])
-    return Answer(labels, len(probabilities))
+def _read_binary(reply: bytes) -> Answer:
+    """The document is ASCII and ends where the first tensor's memory begins."""
+    document, end = json.JSONDecoder().raw_decode(reply.decode("latin-1"))
+    label, shares = (output["parameters"]["binary_data_size"] for output in document["outputs"])
+    labels = struct.unpack_from(f"<{label // 8}q", reply, end)
+    if end + label + shares != len(reply):
+        return Answer(list(labels), -1)
+    return Answer(list(labels), shares // 4)
 
 
 def _read_plain(document: Any) -> Answer:

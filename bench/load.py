@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.dialects import Question
 from bench.errors import BenchError
 
 CONNECTIONS = 32
@@ -33,13 +34,18 @@ class LoadResult:
         return self.requests / self.elapsed
 
 
-def script(body: str) -> str:
-    """The wrk script that posts `body`; JSON cannot hold the closing bracket `]=]`."""
-    return (
-        'wrk.method = "POST"\n'
-        'wrk.headers["content-type"] = "application/json"\n'
-        f"wrk.body = [=[{body}]=]\n"
-    )
+def script(question: Question) -> str:
+    """The wrk script that posts it."""
+    headers = [f'wrk.headers["{name}"] = "{text}"' for name, text in question.headers.items()]
+    return "\n".join(['wrk.method = "POST"', *headers, f"wrk.body = {_quoted(question.body)}", ""])
+
+
+def _quoted(body: bytes) -> str:
+    """Text as it is, for people to read: JSON cannot hold the closing bracket `]=]`. Others byte by
+    byte."""
+    if body.isascii() and body.decode().isprintable():
+        return f"[=[{body.decode()}]=]"
+    return '"' + "".join(f"\\{byte:03}" for byte in body) + '"'
 
 
 def command(url: str, script_path: Path | str, seconds: float, cpu: int) -> list[str]:

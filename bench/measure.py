@@ -101,7 +101,7 @@ def _start(
     server = stack.enter_context(process.running(contender, case, plan.server_cpu, plan.folder))
     server.check()
     path = script_path(plan, case, contender)
-    path.write_text(load.script(server.body))
+    path.write_text(load.script(server.question))
     _load(plan, server, WARM_UP)
     server.settle()
     return server

@@ -16,6 +16,7 @@ import psutil
 
 from bench import dialects
 from bench.contenders import Contender
+from bench.dialects import Question
 from bench.errors import BenchError
 from bench.models import Case
 
@@ -38,7 +39,7 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
-    body: str
+    question: Question
 
     @property
     def url(self) -> str:
@@ -57,13 +58,13 @@ class Server:
     def check(self) -> float:
         """Ask once; return the seconds it took. A wrong status or answer is an error."""
         start = time.perf_counter()
-        status, reply = _post(self.url, self.body)
+        status, reply = _post(self.url, self.question)
         took = time.perf_counter() - start
         if status != http.client.OK:
             msg = f"{self._where()} answered {status}, expected 200: {reply[:300]!r}"
             raise BenchError(msg)
         answer = dialects.read(self.contender.dialect, reply)
-        expected = dialects.Answer(self.case.labels, len(self.case.rows) * self.case.classes)
+        expected = dialects.expected(self.contender.dialect, self.case.labels, self.case.classes)
         if answer != expected:
             msg = f"{self._where()} answered {answer}, expected {expected}"
             raise BenchError(msg)
@@ -87,7 +88,7 @@ class Server:
             msg = f"{self._where()} ended with {self.process.returncode}:\n{tail}"
             raise BenchError(msg)
         try:
-            return _post(self.url, self.body)[0] != http.client.SERVICE_UNAVAILABLE
+            return _post(self.url, self.question)[0] != http.client.SERVICE_UNAVAILABLE
         except (OSError, http.client.HTTPException):
             return False
 
@@ -111,8 +112,8 @@ def running(contender: Contender, case: Case, cpu: int, folder: Path) -> Iterato
             start_new_session=True,
         )
     try:
-        body = dialects.body(contender.dialect, case.rows)
-        server = Server(contender, case, port, process, log, body)
+        question = dialects.question(contender.dialect, case.rows)
+        server = Server(contender, case, port, process, log, question)
         server.wait_ready()
         yield server
     finally:
@@ -132,11 +133,11 @@ def _environment(contender: Contender, case: Case) -> dict[str, str]:
     return kept | contender.settings(case)
 
 
-def _post(url: str, body: str) -> tuple[int, bytes]:
+def _post(url: str, question: Question) -> tuple[int, bytes]:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     try:
-        connection.request("POST", parts.path, body, {"content-type": "application/json"})
+        connection.request("POST", parts.path, question.body, question.headers)
         response = connection.getresponse()
         return response.status, response.read()
     finally:

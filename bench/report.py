@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.contenders import Contender
 from bench.results import Ratio, Row, Table
 from bench.starts import WAYS, Start
+from bench.tensors import WAYS as WAYS_OF_TENSORS
+from bench.tensors import Transfer
+from bench.tensors import cells as tensor_cells
 
 HEADINGS = ("server", "requests/s", "ratio to ceiling", "p50 ms", "p99 ms", "CPU us", "RSS MiB")
 
@@ -48,6 +52,15 @@ other.
 
 
 @dataclass(frozen=True)
+class Found:
+    """What was measured."""
+
+    tables: Sequence[Table]
+    starts: Sequence[Start]
+    transfers: Sequence[Transfer]
+
+
+@dataclass(frozen=True)
 class Setting:
     """What the page says about how and where it was measured."""
 
@@ -70,10 +83,9 @@ def text(tables: Sequence[Table]) -> str:
     )
 
 
-def markdown(
-    tables: Sequence[Table], starts: Sequence[Start], setting: Setting, commands: Sequence[str]
-) -> str:
+def markdown(found: Found, setting: Setting, commands: Sequence[str]) -> str:
     """The page `docs/performance.md`."""
+    tables, transfers = found.tables, found.transfers
     parts = [
         INTRODUCTION.format(
             summary=_summary(tables),
@@ -82,7 +94,8 @@ def markdown(
         ),
         "## Figures",
         *(_section(table) for table in tables),
-        _starts(starts),
+        *([_transfers(transfers)] if transfers else []),
+        _starts(found.starts),
         _servers(tables),
         _machine(setting),
         "## To repeat them\n\n```sh\n" + "\n".join(commands) + "\n```",
@@ -91,20 +104,39 @@ def markdown(
 
 
 def _summary(tables: Sequence[Table]) -> str:
-    """Ratios alone: one line a case, one column a server that has a ceiling."""
-    judged = [row.contender for row in tables[0].rows if row.contender.ceiling]
-    head = ["ratio to the ceiling", *(contender.title for contender in judged)]
-    lines = [
-        [f"{table.case.model}, {_rows_in_words(table)}"]
-        + [_ratio(row.ratio) for row in table.rows if row.contender.ceiling]
-        for table in tables
-    ]
+    """Ratios alone: one line a server that has a ceiling, one column a case."""
+    head = ["ratio to the ceiling"]
+    head += [f"{table.case.model}, {_rows_in_words(table)}" for table in tables]
+    lines = []
+    for contender in _contenders(tables):
+        if contender.ceiling:
+            own = [[row for row in table.rows if row.contender is contender] for table in tables]
+            lines.append([contender.title, *(_ratio(r[0].ratio) if r else "-" for r in own)])
     return _table(head, lines)
+
+
+def _contenders(tables: Sequence[Table]) -> list[Contender]:
+    """Each once, in the order of the tables."""
+    return list(dict.fromkeys(row.contender for table in tables for row in table.rows))
 
 
 def _section(table: Table) -> str:
     head = f"### {table.case.model}, {_rows_in_words(table)}\n\n{table.case.title}.\n\n"
     return head + _table(list(HEADINGS), [_cells(row) for row in table.rows])
+
+
+def _transfers(transfers: Sequence[Transfer]) -> str:
+    note = (
+        "A float32 tensor of so many bytes, as binary data of the Open Inference Protocol: up, with"
+        " one value of it as the answer, and both ways, through an ONNX model that hands it on."
+        " The socket is a bare one (`bench/servers/socket_echo.py`) that takes the same bytes and"
+        " gives the same back. One client, which waits for each answer; an echo counts each byte"
+        " twice."
+    )
+    head = ["tensor"]
+    for way in WAYS_OF_TENSORS:
+        head += [f"{way}, inferd GB/s", "socket GB/s", "ratio"]
+    return f"## Binary tensors\n\n{note}\n\n{_table(head, tensor_cells(transfers))}"
 
 
 def _starts(starts: Sequence[Start]) -> str:
@@ -128,7 +160,7 @@ def starts_text(starts: Sequence[Start]) -> str:
 
 
 def _servers(tables: Sequence[Table]) -> str:
-    lines = [f"- **{row.contender.title}**: {row.contender.about}." for row in tables[0].rows]
+    lines = [f"- **{each.title}**: {each.about}." for each in _contenders(tables)]
     note = (
         "All ONNX sessions run on one thread. uvicorn runs with uvloop and httptools and without"
         " its access log. The handlers are `async def`, the faster form for models this quick."

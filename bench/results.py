@@ -85,7 +85,9 @@ def tables(
     runs: Sequence[Run], cases: Iterable[Case], contenders: Iterable[Contender]
 ) -> list[Table]:
     order = list(contenders)
-    return [Table(case, [row(runs, case.name, c) for c in order]) for case in cases]
+    return [
+        Table(case, [row(runs, case.name, c) for c in order if c.takes(case)]) for case in cases
+    ]
 
 
 def remaining(done: int, total: int, elapsed: float) -> float | None:

@@ -7,10 +7,18 @@ from pathlib import Path
 
 from fuzz.campaign import Campaign, Plan
 from fuzz.dialects import DIALECTS
+from fuzz.siege import Plan as SiegePlan
+from fuzz.siege import Siege
 from fuzz.target import DOORS
 
 ALL = "all"
 EPILOG = """\
+Connections (--connections): a connection is some known questions in a row, as bytes: split at every
+byte in turn, with bytes flipped, cut out, doubled and spliced, closed early, reset, never read,
+read slowly. It is a failure when an unspoilt question is not answered as is known, when a
+connection does not end within about ten seconds, when the health probe is slow, when memory grows
+after the warm-up, or when a descriptor does not come back.
+
 Requests: every answer is parsed strictly. It is a failure when one is malformed, coded in a way
 that was not offered, or 5xx where no contract prescribes that (the table is in fuzz/judge.py);
 when the server hangs, ends, logs an error, closes a connection that it should keep, or answers
@@ -30,9 +38,10 @@ def main() -> int:
     )
     parser.add_argument(
         "--dialect",
-        choices=[*DIALECTS, ALL],
+        type=chosen,
         default=ALL,
-        help="whose requests are sent (default: %(default)s)",
+        metavar="NAME,...",
+        help=f"whose requests are sent, of {', '.join(DIALECTS)} (default: %(default)s)",
     )
     parser.add_argument(
         "--requests",
@@ -58,24 +67,58 @@ def main() -> int:
         "--kept", type=Path, default=Path(".fuzz"), help="where failures go (default: .fuzz)"
     )
     parser.add_argument(
+        "--connections", action="store_true", help="besiege it with whole connections instead"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="how long that takes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        default=64,
+        help="connections of each process at once (default: %(default)s)",
+    )
+    parser.add_argument(
         "--main-port", action="store_true", help="leave the ports of other servers closed"
     )
     return 0 if run(parser.parse_args()) else 1
 
 
+def chosen(text: str) -> tuple[str, ...]:
+    """The names of dialects, separated by commas."""
+    names = tuple(DIALECTS) if text == ALL else tuple(text.split(","))
+    if unknown := sorted(set(names) - set(DIALECTS)):
+        raise argparse.ArgumentTypeError(f"got {unknown}, expected some of {list(DIALECTS)}")
+    return names
+
+
 def run(options: argparse.Namespace) -> bool:
     """Whether nothing failed."""
-    dialects = tuple(DIALECTS) if options.dialect == ALL else (options.dialect,)
-    plan = Plan(
-        dialects,
-        options.requests,
-        options.processes,
-        options.seed,
-        options.corpus,
-        options.kept,
-        () if options.main_port else DOORS,
-    )
-    return Campaign(plan).run()
+    doors = () if options.main_port else DOORS
+    if options.connections:
+        siege = Siege(
+            SiegePlan(
+                options.dialect,
+                options.minutes,
+                options.processes,
+                options.at_once,
+                options.seed,
+                options.kept,
+                doors,
+            )
+        )
+        return siege.run()
+    return Campaign(
+        Plan(
+            options.dialect,
+            options.requests,
+            options.processes,
+            options.seed,
+            options.corpus,
+            options.kept,
+            doors,
+        )
+    ).run()
 
 
 if __name__ == "__main__":

@@ -68,6 +68,9 @@ class Campaign:
         if not target.is_alive():
             return False
         plan = self._plan
+        if not set(DIALECTS[dialect].doors) & set(target.ports):
+            print(f"\n{dialect}: left out, its port is closed")
+            return True
         print(f"\n{dialect}: seed {plan.seed}, making {plan.corpus} requests to begin with ...")
         corpus = make_corpus(DIALECTS[dialect].requests, plan.seed, plan.corpus)
         self._record, self._memory = Record(plan.kept / dialect), []

@@ -3,12 +3,13 @@
 It reads no URL, no header and no signature, and answers every body with the model's output.
 No Python server that does its job can be expected to be faster, so others are held against it.
 
-    python -m bench.servers.floor MODEL.onnx PORT oip|plain
+    python -m bench.servers.floor MODEL.onnx PORT DIALECT
 """
 
 import argparse
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ import orjson
 import uvloop
 from typing_extensions import override
 
+LENGTH = b"inference-header-content-length"
+BINARY_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n"
+    b"inference-header-content-length: %d\r\ncontent-length: %d\r\n\r\n"
+)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+DIALECTS = ("oip", "oip-binary", "plain", "tfserving", "kserve", "mlflow")
 DTYPES = {"FP32": np.float32}
 
 Answer = Callable[[bytes], bytes]
@@ -98,6 +105,110 @@ class Plain:
         )
 
 
+class InstancesRequest(msgspec.Struct):
+    instances: list[Any]
+
+
+class InputsRequest(msgspec.Struct):
+    inputs: list[Any]
+
+
+class TfServing:
+    """Answers `{"instances": [...]}` by rows, each with all outputs."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self.session = session
+        self.input = session.get_inputs()[0].name
+        self.label, self.shares = self.outputs = [o.name for o in session.get_outputs()]
+        self.decoder = msgspec.json.Decoder(InstancesRequest)
+
+    def answer(self, body: bytes) -> bytes:
+        rows = np.array(self.decoder.decode(body).instances, dtype=np.float32)
+        labels, shares = self.session.run(self.outputs, {self.input: rows})
+        predictions = [
+            {self.label: label, self.shares: share}
+            for label, share in zip(labels.tolist(), shares.tolist())  # noqa: B905 - the check costs, and this is the ceiling
+        ]
+        return orjson.dumps({"predictions": predictions})
+
+
+class KServe:
+    """Answers `{"instances": [...]}` with the labels."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self.session = session
+        self.input = session.get_inputs()[0].name
+        self.outputs = [session.get_outputs()[0].name]
+        self.decoder = msgspec.json.Decoder(InstancesRequest)
+
+    def answer(self, body: bytes) -> bytes:
+        rows = np.array(self.decoder.decode(body).instances, dtype=np.float32)
+        return orjson.dumps(
+            {"predictions": self.session.run(self.outputs, {self.input: rows})[0].tolist()}
+        )
+
+
+class Mlflow(KServe):
+    """Answers `{"inputs": [...]}` with the labels."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        super().__init__(session)
+        self.inputs = msgspec.json.Decoder(InputsRequest)
+
+    @override
+    def answer(self, body: bytes) -> bytes:
+        rows = np.array(self.inputs.decode(body).inputs, dtype=np.float32)
+        return orjson.dumps(
+            {"predictions": self.session.run(self.outputs, {self.input: rows})[0].tolist()}
+        )
+
+
+class Sized(msgspec.Struct):
+    binary_data_size: int
+
+
+class BinaryTensor(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: Sized
+
+
+class BinaryRequest(msgspec.Struct):
+    inputs: list[BinaryTensor]
+
+
+class OipBinary:
+    """Answers tensors that lie in memory after their document with such tensors."""
+
+    def __init__(self, session: ort.InferenceSession, name: str) -> None:
+        self.session, self.name = session, name
+        self.outputs = [output.name for output in session.get_outputs()]
+        self.decoder = msgspec.json.Decoder(BinaryRequest)
+
+    def answer(self, body: bytes, length: int) -> bytes:
+        view, feeds = memoryview(body), {}
+        at = length
+        for t in self.decoder.decode(view[:length]).inputs:
+            end = at + t.parameters.binary_data_size
+            feeds[t.name] = np.frombuffer(view[at:end], DTYPES[t.datatype]).reshape(t.shape)
+            at = end
+        arrays = self.session.run(self.outputs, feeds)
+        outputs = [
+            {
+                "name": name,
+                "datatype": "INT64" if array.dtype == np.int64 else "FP32",
+                "shape": array.shape,
+                "parameters": {"binary_data_size": array.nbytes},
+            }
+            for name, array in zip(self.outputs, arrays)  # noqa: B905 - the check costs, and this is the ceiling
+        ]
+        document = orjson.dumps({"model_name": self.name, "model_version": "1", "outputs": outputs})
+        blobs = [array.tobytes() for array in arrays]
+        size = len(document) + sum(map(len, blobs))
+        return b"".join([BINARY_HEAD % (len(document), size), document, *blobs])
+
+
 class Floor(asyncio.Protocol):
     """One connection; httptools calls `on_body` and `on_message_complete`."""
 
@@ -123,16 +234,47 @@ class Floor(asyncio.Protocol):
         self.transport.write(HEAD % len(out) + out)
 
 
-def load(path: Path, dialect: str) -> Answer:
+class BinaryFloor(Floor):
+    """A connection whose answers are whole, and whose requests say where the document ends."""
+
+    def __init__(self, answer: Callable[[bytes, int], bytes]) -> None:
+        self.answer_binary = answer
+        self.length = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == LENGTH:
+            self.length = int(value)
+
+    @override
+    def on_message_complete(self) -> None:
+        out = self.answer_binary(b"".join(self.chunks), self.length)
+        self.chunks = []
+        self.transport.write(out)
+
+
+def load(path: Path, dialect: str) -> Callable[[], Floor]:
+    """What makes a connection that answers in *dialect*."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return Oip(session, path.stem).answer if dialect == "oip" else Plain(session).answer
+    match dialect:
+        case "oip-binary":
+            return partial(BinaryFloor, OipBinary(session, path.stem).answer)
+        case "oip":
+            return partial(Floor, Oip(session, path.stem).answer)
+        case _:
+            codec: dict[str, type[Plain | TfServing | KServe]] = {
+                "plain": Plain,
+                "tfserving": TfServing,
+                "kserve": KServe,
+                "mlflow": Mlflow,
+            }
+            return partial(Floor, codec[dialect](session).answer)
 
 
-async def serve(answer: Answer, port: int) -> None:
+async def serve(make: Callable[[], Floor], port: int) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Floor(answer), "127.0.0.1", port)
+    server = await loop.create_server(make, "127.0.0.1", port)
     await server.serve_forever()
 
 
@@ -140,7 +282,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The ceiling for a Python model server.")
     parser.add_argument("model", type=Path)
     parser.add_argument("port", type=int)
-    parser.add_argument("dialect", choices=["oip", "plain"])
+    parser.add_argument("dialect", choices=DIALECTS)
     options = parser.parse_args()
     uvloop.run(serve(load(options.model, options.dialect), options.port))
 

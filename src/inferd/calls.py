@@ -67,8 +67,7 @@ class Handle(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the columns of probabilities; empty where they
-        are not known."""
+        """The names of the classes, as the columns of probabilities are; empty if not known."""
 
     @property
     def batching(self) -> Batching:
@@ -98,6 +97,9 @@ class Call(msgspec.Struct, eq=False, kw_only=True):
 
     principal: str = ""
     """Who asks, as the lane's door found; set by the lane."""
+
+    request_id: str = ""
+    """The caller's own id of this request beside its protocol, for the log; set by the lane."""
 
 
 class InferRequest(Call, eq=False):

@@ -1,6 +1,7 @@
 """Tests of bench/dialects.py: bodies that are sent and answers that are read."""
 
 import json
+import struct
 
 import pytest
 
@@ -15,6 +16,9 @@ ROWS = [[5.1, 3.5], [6.2, 2.9]]
     [
         ("plain", ROWS[:1], {"features": [5.1, 3.5]}),
         ("plain", ROWS, {"features": [[5.1, 3.5], [6.2, 2.9]]}),
+        ("tfserving", ROWS, {"instances": ROWS}),
+        ("kserve", ROWS[:1], {"instances": ROWS[:1]}),
+        ("mlflow", ROWS, {"inputs": ROWS}),
         (
             "oip",
             ROWS,
@@ -30,15 +34,15 @@ ROWS = [[5.1, 3.5], [6.2, 2.9]]
             },
         ),
     ],
-    ids=["plain-one", "plain-many", "oip"],
+    ids=["plain-one", "plain-many", "tfserving", "kserve", "mlflow", "oip"],
 )
 def test_a_body_is_the_rows_in_the_dialects_words(
     dialect: Dialect, rows: list[list[float]], expected: object
 ) -> None:
     """The same rows become each dialect's document, without spaces."""
-    text = dialects.body(dialect, rows)
+    text = dialects.question(dialect, rows).body
     assert json.loads(text) == expected
-    assert " " not in text
+    assert b" " not in text
 
 
 @pytest.mark.parametrize(
@@ -50,12 +54,48 @@ def test_a_body_is_the_rows_in_the_dialects_words(
             {"predictions": [0, 2], "probabilities": [[0.9, 0.1], [0.2, 0.8]]},
             Answer([0, 2], 4),
         ),
+        (
+            "tfserving",
+            {"predictions": [{"label": 2, "probabilities": [0.0, 0.1, 0.9]}]},
+            Answer([2], 3),
+        ),
+        ("kserve", {"predictions": [0, 2]}, Answer([0, 2], 0)),
+        ("mlflow", {"predictions": [0, 2]}, Answer([0, 2], 0)),
         ("oip", {"outputs": [{"data": [0, 2]}, {"data": [0.9, 0.1, 0.2, 0.8]}]}, Answer([0, 2], 4)),
     ],
-    ids=["plain-one", "plain-many", "oip"],
+    ids=["plain-one", "plain-many", "tfserving", "kserve", "mlflow", "oip"],
 )
 def test_an_answer_is_labels_and_a_number_of_probabilities(
     dialect: Dialect, reply: object, expected: Answer
 ) -> None:
     """Answers of both dialects are read into one record, so that they can be compared."""
     assert dialects.read(dialect, json.dumps(reply).encode()) == expected
+
+
+def test_a_binary_body_is_a_document_and_the_rows_memory() -> None:
+    """The header tells where the document ends; what follows are the values in 32 bits each."""
+    question = dialects.question("oip-binary", ROWS)
+    length = int(question.headers[dialects.JSON_LENGTH])
+    tensor = json.loads(question.body[:length])["inputs"][0]
+    assert tensor["shape"] == [2, 2]
+    assert tensor["parameters"] == {"binary_data_size": 16}
+    assert struct.unpack("<4f", question.body[length:]) == pytest.approx((5.1, 3.5, 6.2, 2.9))
+
+
+@pytest.mark.parametrize(("more", "probabilities"), [(b"", 4), (b"x", -1)], ids=["whole", "longer"])
+def test_a_binary_answer_is_read_by_the_sizes_in_its_document(
+    more: bytes, probabilities: int
+) -> None:
+    """Memory that no tensor claims is no right answer."""
+    sizes = [{"parameters": {"binary_data_size": size}} for size in (16, 16)]
+    blob = struct.pack("<2q4f", 0, 2, 0.9, 0.1, 0.2, 0.8)
+    reply = json.dumps({"outputs": sizes}).encode() + blob + more
+    assert dialects.read("oip-binary", reply) == Answer([0, 2], probabilities)
+
+
+@pytest.mark.parametrize(("dialect", "probabilities"), [("tfserving", 6), ("mlflow", 0)])
+def test_the_right_answer_has_probabilities_where_the_dialect_tells_them(
+    dialect: Dialect, probabilities: int
+) -> None:
+    """Dialects of scikit-learn servers answer with labels alone."""
+    assert dialects.expected(dialect, [0, 2], 3) == Answer([0, 2], probabilities)

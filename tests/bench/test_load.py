@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from bench import load
+from bench.dialects import Question
 from bench.errors import BenchError
 
 FAST = """\
@@ -91,7 +92,14 @@ def test_the_command_pins_the_load_and_asks_for_percentiles() -> None:
 
 def test_the_script_holds_any_json_body_as_it_is() -> None:
     """Brackets that end in `]]` do not end the Lua string."""
-    assert "wrk.body = [=[[[1.0],[2.0]]]=]\n" in load.script("[[1.0],[2.0]]")
+    assert "wrk.body = [=[[[1.0],[2.0]]]=]\n" in load.script(Question(b"[[1.0],[2.0]]"))
+
+
+def test_the_script_holds_memory_byte_by_byte_and_every_header() -> None:
+    """Bytes that Lua would read as something else are written as numbers of three digits."""
+    text = load.script(Question(b'\x00"\xff1', {"a-length": "4"}))
+    assert 'wrk.body = "\\000\\034\\255\\049"\n' in text
+    assert 'wrk.headers["a-length"] = "4"\n' in text
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")

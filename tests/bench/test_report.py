@@ -9,8 +9,10 @@ import pytest
 from bench import chart, commands, measure, report, results
 from bench.contenders import Contender
 from bench.models import Case
+from bench.report import Found
 from bench.results import Run, Table
 from bench.starts import Start
+from bench.tensors import Transfer
 
 SETTING = report.Setting(
     date="2025-01-31",
@@ -24,6 +26,10 @@ SETTING = report.Setting(
     load_cpu=1,
 )
 STARTS = [Start("forest", "a forest", (2.0, 0.5, 1.5, 0.25))]
+TRANSFERS = [
+    Transfer("upload", 1024, 5e8, 1e9, 0.5),
+    Transfer("echo", 1024, 1e9, 4e9, 0.25),
+]
 PLAN = measure.Plan(3, 4, 0, 1, Path("/checkout/.bench"))
 
 
@@ -39,20 +45,21 @@ def tables(noisy_runs: list[Run], case: Case, by_name: dict[str, Contender]) -> 
 
 def test_the_page_shows_ratios_facts_date_and_commands(tables: list[Table]) -> None:
     """Everything that a figure depends on is on the page beside it."""
-    page = report.markdown(tables, STARTS, SETTING, ["make bench"])
-    assert "| forest, 1 row | 0.90 (0.80-0.96) |" in page
+    page = report.markdown(Found(tables, STARTS, TRANSFERS), SETTING, ["make bench"])
+    assert "| inferd, OIP JSON | 0.90 (0.80-0.96) |" in page
     assert "| inferd, OIP JSON | 880 | 0.90 (0.80-0.96) | 36.36 | 72.73 | 1,136 | 103 |" in page
     assert "| CPU | a fast one |" in page
     assert "| forest: a forest | 2.0 s | 0.5 s | 1.5 s | 0.2 s |" in page
+    assert "| 1 KiB | 0.500 | 1.000 | 0.50 | 1.000 | 4.000 | 0.25 |" in page
     assert "Measured on 2025-01-31." in page
     assert "```sh\nmake bench\n```" in page
 
 
 def test_every_table_of_the_page_has_as_many_cells_as_headings(tables: list[Table]) -> None:
     """Markdown tables are whole: each line has the cells of the line above it."""
-    page = report.markdown(tables, STARTS, SETTING, ["make bench"])
+    page = report.markdown(Found(tables, STARTS, TRANSFERS), SETTING, ["make bench"])
     blocks = [block.splitlines() for block in page.split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     assert all(len({line.count("|") for line in block}) == 1 for block in blocks)
 
 
@@ -62,7 +69,9 @@ def test_a_server_without_its_ceiling_shows_no_ratio(
     """A ratio that is not known is a dash and not a number."""
     only = [run for run in noisy_runs if run.contender == "inferd-oip"]
     alone = results.tables(only, [case], [by_name["inferd-oip"]])
-    assert "| inferd, OIP JSON | 880 | - |" in report.markdown(alone, STARTS, SETTING, [])
+    assert "| inferd, OIP JSON | 880 | - |" in report.markdown(
+        Found(alone, STARTS, []), SETTING, []
+    )
 
 
 def test_the_terminal_gets_aligned_columns(tables: list[Table]) -> None:

@@ -1,6 +1,7 @@
 """Tests of bench/results.py: medians over rounds, ratios within a round."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -69,3 +70,18 @@ def test_the_time_to_go_follows_the_pace_so_far() -> None:
     assert results.remaining(3, 12, 15.0) == pytest.approx(45.0)
     assert results.remaining(12, 12, 60.0) == 0
     assert results.remaining(0, 12, 1.0) is None
+
+
+def test_a_server_that_does_not_take_a_case_is_not_in_its_table(
+    make_run: Callable[[str, int, float, str], Run],
+    make_case: Callable[[int], Case],
+    by_name: dict[str, Contender],
+) -> None:
+    """Some dialects are measured with one model only."""
+    order = [by_name["floor-oip"], by_name["floor-mlflow"]]
+    other = replace(make_case(1), model="logistic")
+    runs = [make_run(each.name, 1, 9, "forest-1") for each in order]
+    runs.append(make_run("floor-oip", 1, 9, "logistic-1"))
+    first, second = results.tables(runs, [make_case(1), other], order)
+    assert [row.contender.name for row in first.rows] == ["floor-oip", "floor-mlflow"]
+    assert [row.contender.name for row in second.rows] == ["floor-oip"]

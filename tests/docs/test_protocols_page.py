@@ -12,8 +12,9 @@ from inferd.lanes.routing import Routes
 from inferd.pipeline import Pipeline
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocols.md"
-ROW = re.compile(r"^\| `([A-Z]+) (/[^`]*)` \| ([^|]+) \| ([^|]*) \|", re.MULTILINE)
-ROWS = [tuple(each.strip() for each in row) for row in ROW.findall(PAGE.read_text())]
+ROW = re.compile(r"^\| `([A-Z]+) (/[^`]*)` \|([^|]+)\|([^|]*)\|", re.MULTILINE)
+TABLE = PAGE.read_text().partition("## Who answers what")[2].partition("\n## ")[0]
+ROWS = [tuple(each.strip() for each in row) for row in ROW.findall(TABLE)]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from inferd.spec import Batching
 from tests.unit.toys import Engine, StreamingRuntime
 
 T = TypeVar("T")
+FOR_EVER = 100_000_000  # parts
 LIMITS = Limits(
     body_bytes=1_000_000, keep_alive_seconds=75.0, read_timeout_seconds=30.0, long_length=7
 )
@@ -65,7 +66,8 @@ class Streaming(Scripted):
 
 
 class Model(Operation):
-    """A row to a model that answers in parts: as many as the message says."""
+    """A row to a model that answers in parts: as many as the message says; long ones where they
+    have no end."""
 
     call = InferRequest
 
@@ -78,7 +80,8 @@ class Model(Operation):
         return request
 
     def encode(self, call: Call, response: Any) -> Payload:
-        return Payload(b"%d" % response.outputs["Y"][0, 0])
+        value = int(response.outputs["Y"][0, 0])
+        return Payload(b"%d" % value + b" " * (10_000 if value >= FOR_EVER else 0))
 
 
 class Stage(Dialect):
@@ -104,8 +107,7 @@ class ScriptedService:
         self._limits, self._door = limits, door_
         self.held: list[Reply] = []
         """Replies of calls whose verb is ``hold``, oldest first."""
-        self.handled = 0
-        """Calls so far."""
+        self.calls: list[Script] = []
         self.url = ""
         self.service: Service
         self.engine: Engine[Any]
@@ -114,6 +116,11 @@ class ScriptedService:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._ready.wait(10)
+
+    @property
+    def handled(self) -> int:
+        """Calls so far."""
+        return len(self.calls)
 
     def ask(self, code: Callable[[], T]) -> T:
         """What *code* returns on the loop's thread."""
@@ -170,7 +177,7 @@ class ScriptedService:
         service.now = loop.time()
         self._stop = asyncio.Event()
         server = await loop.create_server(lambda: Http1Connection(service), "127.0.0.1", 0)
-        self.url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        self.url = "http://{}:{}".format(*server.sockets[0].getsockname())
         self._ready.set()
         await self._stop.wait()
         server.close()
@@ -184,7 +191,7 @@ class ScriptedService:
         self._direct(call, reply)
 
     def _play(self, call: Script, reply: Reply) -> None:
-        self.handled += 1
+        self.calls.append(call)
         part: Any = reply.part
         if call.verb == "hold":
             self.held.append(reply)

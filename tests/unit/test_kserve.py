@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import numpy as np
 import onnx
 import pytest
@@ -222,7 +223,10 @@ def test_the_example_works(pipeline: Make, name: str) -> None:
     page = kserve.operation(*PREDICT).document(handle)
     assert page is not None
     answer = kserve.ask(PREDICT, json.dumps(page.example).encode(), model=name)
-    assert list(answer) == list(page.response["properties"]) == ["predictions"]
+    jsonschema.validate(page.example, page.request, jsonschema.Draft202012Validator)
+    jsonschema.validate(answer, page.response, jsonschema.Draft202012Validator)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"instances": [[]]}, page.request, jsonschema.Draft202012Validator)
     assert len(answer["predictions"]) == 1
 
 

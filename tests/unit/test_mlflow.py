@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import numpy as np
 import onnx
 import pytest
@@ -445,10 +446,14 @@ def test_large_bodies_that_are_wrong(pipeline: Make, fields: Any, text: str) -> 
     ["iris", "words", "named", "columns", "image", "line", "text", "wide", "simple", "counts"],
 )
 def test_the_example_works(pipeline: Make, name: str) -> None:
-    """What the OpenAPI page shows of each model is answered."""
+    """What the OpenAPI page shows of each model is answered, and fits the schemas beside it."""
     mlflow = _mlflow(pipeline, name)
     page = mlflow.operation(*INVOKE).document(mlflow.served.manager.lookup(None))
     assert page is not None
     answer = mlflow.ask(INVOKE, json.dumps(page.example).encode())
-    assert list(answer) == list(page.response["properties"]) == ["predictions"]
+    jsonschema.validate(page.example, page.request, jsonschema.Draft202012Validator)
+    jsonschema.validate(answer, page.response, jsonschema.Draft202012Validator)
+    for wrong in ({"inputs": [["no number", *range(9)]]}, {"dataframe_split": {"data": 5}}, {}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, page.request, jsonschema.Draft202012Validator)
     assert mlflow.operation(*INVOKE).document(None) is None

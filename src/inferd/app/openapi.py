@@ -1,28 +1,16 @@
 """The OpenAPI document: one entry for each route and model, with the model's real fields and a row
 that works."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from inferd import __version__
 from inferd.calls import Handle
-from inferd.errors import InferdError
+from inferd.errors import InferdError, MalformedRequest
 from inferd.lanes.routing import all_routes
 from inferd.models.manager import Manager
 from inferd.protocols.base import JSON, WEBSOCKET, Dialect, Documentation, Route, variables
-
-ERROR = {
-    "description": "What was wrong: what was got, what was expected.",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {"error": {"type": "string"}},
-                "required": ["error"],
-            }
-        }
-    },
-}
 
 
 def describe(manager: Manager, dialects: Sequence[Dialect], root_path: str) -> dict[str, Any]:
@@ -65,6 +53,7 @@ def _default(manager: Manager) -> Handle | None:
 def _operation(
     dialect: Dialect, route: Route, path: str, documentation: Documentation
 ) -> dict[str, Any]:
+    error = _error(dialect)
     operation: dict[str, Any] = {
         "tags": [dialect.name],
         "operationId": f"{route.method.lower()}{path}".replace("/", "_"),
@@ -74,8 +63,8 @@ def _operation(
                 "description": "The answer.",
                 "content": _content(documentation.response, route.operation.content_type),
             },
-            "4XX": ERROR,
-            "5XX": ERROR,
+            "4XX": error,
+            "5XX": error,
         },
     }
     if documentation.request is not None:
@@ -88,3 +77,25 @@ def _operation(
 def _content(schema: Any, content_type: bytes) -> dict[str, Any]:
     media = content_type.decode("ascii").partition(";")[0]
     return {media: {"schema": schema}}
+
+
+def _error(dialect: Dialect) -> dict[str, Any]:
+    """An error as *dialect* tells it, or as the lane does where it does not know the dialect."""
+    told = dialect.encode_error(MalformedRequest("an example"), None)
+    fields = {("error",)}
+    media = told.content_type.decode("ascii").partition(";")[0]
+    content: dict[str, Any] = {media: {"schema": {"type": "string"}}}
+    if told.content_type == JSON:
+        fields.add(tuple(json.loads(told.body)))
+    schemas = [
+        {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in names},
+            "required": list(names),
+        }
+        for names in sorted(fields)
+    ]
+    content["application/json"] = {
+        "schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    }
+    return {"description": "What was wrong: what was got, what was expected.", "content": content}

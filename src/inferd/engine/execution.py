@@ -157,7 +157,7 @@ def failure(error: BaseException, request: InferRequest) -> InferdError:
         "model %s version %s failed on request %r",
         request.handle.model,
         request.handle.version,
-        request.id[:MAX_SHOWN],
+        (request.request_id or request.id)[:MAX_SHOWN],
         exc_info=error,
     )
     return RunFailed(

@@ -151,14 +151,15 @@ class AppTurn(Turn):
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": self._head.http_version,
             "method": self._head.method.decode("ascii"),
-            "scheme": "http",
+            "scheme": "https" if self._transport.get_extra_info("ssl_object") else "http",
             "path": unquote(target.decode("ascii", "replace")),
             "raw_path": target,
             "query_string": query,
             "root_path": "",
             "headers": list(self._head.headers),
             "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
-            "server": tuple(own[:2]) if isinstance(own, tuple) else None,
+            # A Unix socket is told by its path, without a port.
+            "server": tuple(own[:2]) if isinstance(own, tuple) else (own, None) if own else None,
         }
 
     def _start_answer(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -8,7 +8,14 @@ from inferd.calls import Call, InferResponse, Response
 from inferd.engine.home import Done
 from inferd.errors import InferdError, RunFailed, Unsupported
 from inferd.lanes.routing import Match
-from inferd.lanes.turn import Carrier, Turn, connection_field, error_answer, request_id_field
+from inferd.lanes.turn import (
+    Carrier,
+    Turn,
+    connection_field,
+    error_answer,
+    request_id,
+    request_id_field,
+)
 from inferd.log import logger
 from inferd.protocols.base import JSON, Message, Payload
 from inferd.wire import codings
@@ -78,12 +85,17 @@ class Exchange(Turn):
         self.reads = False
         self._carrier.pace()
         try:
-            self.call = done.result()
-            self.call.principal = self.message.principal
+            self.begin(done.result())
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
         else:
             self.match.handler(self.call, self)
+
+    def begin(self, call: Call) -> None:
+        """Take up *call*, which the request asks for, with what its head says beside."""
+        self.call, call.principal = call, self.message.principal
+        if self.special:
+            call.request_id = request_id(self.message.headers).decode("ascii")
 
     def part(self, response: Response) -> None:
         if self.cancelled or self.done:

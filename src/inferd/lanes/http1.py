@@ -27,6 +27,8 @@ from inferd.protocols.base import WEBSOCKET, Message
 # costs.
 LARGE_BODY = 256 * 1024
 
+GOODBYE_SECONDS = 0.5  # for a client's confirmation that TLS has ended, when the server stops
+
 
 class Http1Connection(WritingHalf, Receiver):
     """One client's connection. ``httptools`` calls the ``on_`` methods while it is fed."""
@@ -59,6 +61,8 @@ class Http1Connection(WritingHalf, Receiver):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self.service.connections.add(self)
+        if self.service.draining:  # shaking hands by TLS takes a while
+            self.drain()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -107,7 +111,7 @@ class Http1Connection(WritingHalf, Receiver):
             self._drop_app()
         for turn in self._turns:
             turn.hear_no_more()
-        return bool(self._turns)
+        return self._outlives_the_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.service.connections.discard(self)
@@ -258,8 +262,8 @@ class Http1Connection(WritingHalf, Receiver):
             self._turns.append(exchange)
         try:
             match = exchange.match
-            exchange.call = call = match.operation.decode(exchange.message, self.service.lookup)
-            call.principal = exchange.message.principal
+            call = match.operation.decode(exchange.message, self.service.lookup)
+            exchange.begin(call)
         except Exception as error:  # noqa: BLE001 - the transport boundary
             exchange.fail(own(error))
         else:
@@ -307,7 +311,9 @@ class Http1Connection(WritingHalf, Receiver):
 
     def tick(self, now: float) -> None:
         patience, unsent = self._patience, self._transport.get_write_buffer_size()
-        if not self._writable and patience.is_stalled(now, unsent):
+        if self._transport.is_closing() and not self._transport.can_write_eof():
+            self._see_off(now)
+        elif not self._writable and patience.is_stalled(now, unsent):
             self.abort()
         elif self._paused or (self._turns and (self._reading_head or self._deaf)):
             return  # the client waits for us
@@ -315,7 +321,7 @@ class Http1Connection(WritingHalf, Receiver):
             self._refuse(heads.too_slow())
         elif patience.is_over(now, deaf=self._deaf, idle=self._idle):
             if self._deaf or self._idle:
-                self._transport.close()
+                self._close()
             else:
                 self._refuse(heads.too_slow())
 
@@ -328,8 +334,12 @@ class Http1Connection(WritingHalf, Receiver):
         self._deaf = True
         if self._turns:
             self._turns[-1].keep_alive = False
-        else:
-            self._transport.close()
+            return
+        self._close()
+        if not self._transport.can_write_eof():
+            self.service.home.loop.call_later(
+                GOODBYE_SECONDS, lambda: self._see_off(self.service.now)
+            )
 
     def _heed(self, fields: Mapping[bytes, bytes]) -> None:
         """Act on the headers that concern the transfer itself."""

@@ -1,5 +1,8 @@
 """How long a connection waits for a client that sends nothing, or takes nothing of its answers."""
 
+import asyncio
+import sys
+
 from inferd.lanes.service import TICK_SECONDS, Limits
 
 # How long a refused body is read on, so that the refusal reaches a client that still sends: closing
@@ -54,3 +57,24 @@ class Patience:
             limits = self._limits
             limit = limits.keep_alive_seconds if idle else limits.read_timeout_seconds
         return now - self.heard - TICK_SECONDS > limit
+
+
+def undelivered(transport: asyncio.Transport) -> int:
+    """Bytes that the system has not yet brought to the client: none only where nothing that was
+    written is left anywhere. For the time between two writes: the transport tries each at once, and
+    keeps only what the system has no room for."""
+    kept = transport.get_write_buffer_size()
+    if kept:
+        return kept
+    try:
+        import fcntl
+        import termios
+
+        asked = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except (ImportError, OSError, ValueError):
+        return UNKNOWN
+    return int.from_bytes(asked, sys.byteorder)
+
+
+UNKNOWN = 1
+"""Where the system does not tell: no progress is seen, so that it ends as a stall does."""

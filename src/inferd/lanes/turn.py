@@ -102,10 +102,14 @@ def error_fields(error: InferdError) -> list[tuple[bytes, bytes]]:
 def request_id_field(fields: Mapping[bytes, bytes]) -> bytes:
     """The header that gives a caller's own id of its request back; empty where there is none, or
     one that is no id."""
-    request_id = fields.get(REQUEST_ID)
-    if request_id is None or not _ID.fullmatch(request_id):
-        return b""
-    return b"%b: %b\r\n" % (REQUEST_ID, request_id)
+    told = request_id(fields)
+    return b"%b: %b\r\n" % (REQUEST_ID, told) if told else b""
+
+
+def request_id(fields: Mapping[bytes, bytes]) -> bytes:
+    """The caller's own id of its request; empty where there is none, or one that is no id."""
+    told = fields.get(REQUEST_ID, b"")
+    return told if _ID.fullmatch(told) else b""
 
 
 REQUEST_ID = b"x-request-id"

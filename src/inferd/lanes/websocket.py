@@ -85,7 +85,7 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
         self._deaf = self._ended = True
         if self._turns:
             self._leave(NORMAL, "")
-        return bool(self._turns)
+        return self._outlives_the_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.service.connections.discard(self)
@@ -166,7 +166,7 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
     def on_fault(self, code: int, reason: str) -> None:
         self._deaf = True
         if self._over:  # it was told to go, and went badly
-            self._transport.close()
+            self._close()
         else:
             self._leave(code, reason)
 
@@ -234,6 +234,6 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
         self._patience.heard = now
         self._patience.begin_stall(now, unsent)
         if self._ended:
-            self._transport.close()
+            self._close()
         elif self._deaf and self._transport.can_write_eof():
             self._transport.write_eof()  # its answer would not be understood

@@ -2,10 +2,11 @@
 (RFC 9112, section 9.3.2)."""
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable
 
-from inferd.lanes.patience import Patience
+from inferd.lanes.patience import Patience, undelivered
 from inferd.lanes.service import Service
 from inferd.lanes.turn import Turn
 
@@ -83,9 +84,31 @@ class WritingHalf:
             self._deaf, self._patience.heard = True, self.service.now
             self._forget_turns()  # there are some only where an answer broke off
         if turn.lingers:
-            self._transport.write_eof()
+            if self._transport.can_write_eof():  # TLS cannot: there the clock closes it
+                self._transport.write_eof()
         elif self._deaf and not self._turns:
+            self._close()
+
+    def _close(self) -> None:
+        """Close when what is written has left."""
+        if not self._transport.is_closing():
+            self._patience.begin_stall(self.service.now, sys.maxsize)
             self._transport.close()
+
+    def _see_off(self, now: float) -> None:
+        """A transport of TLS that closes waits for the client's goodbye, which may never come: wait
+        only until what was written has left, or nothing of it leaves any more."""
+        unsent = undelivered(self._transport)
+        if not unsent or self._patience.is_stalled(now, unsent):
+            self._transport.abort()
+
+    def _outlives_the_end(self) -> bool:
+        """The client sends no more: whether it can still be answered. Not by TLS, where the
+        transport closes both ways."""
+        if self._transport.can_write_eof():
+            return bool(self._turns)
+        self._forget_turns()
+        return False
 
     def _forget_turns(self) -> None:
         turns = tuple(self._turns)

@@ -38,6 +38,7 @@ class Version:
         self.runtime_name, self.signature = runtime.name, runtime.signature
         self.streams = runtime.streams
         self.feature_names = runtime.feature_names()
+        self.classes = runtime.classes()
         self.checker = Checker(runtime.signature)
         self.reader = RowReader(runtime.signature, self.feature_names)
         self.roles = roles(runtime.signature)

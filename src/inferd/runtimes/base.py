@@ -96,8 +96,7 @@ class Runtime(ABC):
         return ()
 
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the columns of the probabilities; empty where
-        the artifact holds none."""
+        """The classes' names, in the order of the probabilities' columns; empty for none known."""
         return ()
 
     def close(self) -> None:  # noqa: B027 - most runtimes have nothing to free

@@ -18,7 +18,10 @@ MAIN = "main"
 
 BACKLOG = 2048  # connections that wait to be accepted; the kernel caps it at its own limit
 HANDSHAKE_SECONDS = 10.0  # a client that is slower than that has no intention to finish
-GOODBYE_SECONDS = 2.0  # how long a peer may take to confirm that TLS has ended
+
+# The event loop cuts a connection off that closes for longer, also where a slow client still reads
+# its last answer. The lane sees stalled ones off much sooner.
+SHUTDOWN_SECONDS = 3600.0
 
 
 class Plan(NamedTuple):
@@ -91,7 +94,7 @@ class Listener(NamedTuple):
             backlog=BACKLOG,
             ssl=context,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-            ssl_shutdown_timeout=GOODBYE_SECONDS if context else None,
+            ssl_shutdown_timeout=SHUTDOWN_SECONDS if context else None,
         )
 
     def close(self) -> None:

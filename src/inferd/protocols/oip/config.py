@@ -49,7 +49,7 @@ def configuration(handle: Handle, versions: Sequence[str]) -> dict[str, Any]:
     return {
         "name": handle.model,
         "platform": _PLATFORMS.get(handle.runtime_name, ""),
-        "backend": _BACKENDS.get(handle.runtime_name, handle.runtime_name),
+        "backend": _backend(handle),
         "runtime": "",
         "version_policy": _policy(versions),
         "max_batch_size": most,
@@ -78,6 +78,15 @@ def configuration(handle: Handle, versions: Sequence[str]) -> dict[str, Any]:
 _PLATFORMS = {"onnx": "onnxruntime_onnx"}
 _BACKENDS = {"onnx": "onnxruntime"}
 """Triton's names where it has the same backend."""
+
+
+def platform(handle: Handle) -> str:
+    """What metadata has for a platform: the configuration's, or its backend where it has none."""
+    return _PLATFORMS.get(handle.runtime_name) or _backend(handle)
+
+
+def _backend(handle: Handle) -> str:
+    return _BACKENDS.get(handle.runtime_name, handle.runtime_name)
 
 
 def _policy(versions: Sequence[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _routes(*, strict: bool) -> Iterator[Route]:
     yield Route("GET", "/v2/health/ready", Ready(strict=strict))
     yield Route("GET", "/v2/models/stats", ReadStatistics(of_all=True))
     for model in MODELS:
-        yield Route("GET", model, DescribeModel())
+        yield Route("GET", model, DescribeModel(strict=strict))
         yield Route("GET", f"{model}/ready", IsModelReady(strict=strict))
         yield Route("GET", f"{model}/config", Configuration())
         yield Route("GET", f"{model}/stats", ReadStatistics(strict=strict))

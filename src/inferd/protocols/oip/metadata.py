@@ -4,6 +4,7 @@ from typing import Any
 
 from inferd.calls import Call, Handle, Lookup, ModelMetadata, ServerMetadata
 from inferd.protocols.base import Documentation, Message, Operation, Payload
+from inferd.protocols.oip.config import platform
 from inferd.protocols.oip.schemas import TEXT, WHOLE, array, record
 from inferd.signature import TensorSpec
 from inferd.wire.json import encode
@@ -37,9 +38,12 @@ class DescribeServer(Operation):
 
 
 class DescribeModel(Operation):
-    """``GET /v2/models/{model}``."""
+    """``GET /v2/models/{model}``. Where *strict*, the platform has Triton's name."""
 
     call = ModelMetadata
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
 
     def decode(self, message: Message, lookup: Lookup) -> Call:
         return ModelMetadata(message.path["model"], message.path.get("version"))
@@ -51,7 +55,7 @@ class DescribeModel(Operation):
                 {
                     "name": handle.model,
                     "versions": response.versions if asked is None else [handle.version],
-                    "platform": handle.runtime_name,
+                    "platform": platform(handle) if self._strict else handle.runtime_name,
                     "inputs": [_tensor(spec) for spec in handle.signature.inputs],
                     "outputs": [_tensor(spec) for spec in handle.signature.outputs],
                 }

@@ -66,9 +66,9 @@ class Infer(Operation):
             document_size = header_length(headers[HEADER_LENGTH], document_size)
         if not document_size and (self._strict or HEADER_LENGTH in headers):
             return read_raw(body, _handle(message, lookup))
-        if document_size > LARGE:
-            return self._decode_large(message, document_size, lookup)
         text = body if document_size == len(body) else body[:document_size]
+        if document_size > LARGE:
+            return self._decode_large(text, message, lookup)
         document = decode(text, _DOCUMENT)
         handle = _handle(message, lookup)
         admitted = self._admit(handle.checker, layout(document.inputs))
@@ -96,9 +96,9 @@ class Infer(Operation):
     def document(self, handle: Handle | None) -> Documentation | None:
         return document_infer(handle) if handle else None
 
-    def _decode_large(self, message: Message, document_size: int, lookup: Lookup) -> InferRequest:
-        """As ``decode``, some thousand values at a time."""
-        pieces = cut(message.body[:document_size], DEPTH)
+    def _decode_large(self, text: bytes, message: Message, lookup: Lookup) -> InferRequest:
+        """As ``decode``, where the document is *text*, some thousand values at a time."""
+        pieces = cut(text, DEPTH)
         document = decode(pieces.skeleton, _CUT_DOCUMENT)
         handle = _handle(message, lookup)
         admitted = self._admit(handle.checker, layout(document.inputs))
@@ -109,7 +109,7 @@ class Infer(Operation):
                 "the JSON does not fit: 'data' is no list, or a long list stands elsewhere"
             )
         inputs: dict[str, Array] = {}
-        blobs = Blobs(message.body, document_size, handle.model)
+        blobs = Blobs(message.body, len(text), handle.model)
         for sent, (datatype, count) in zip(document.inputs, admitted.inputs, strict=True):
             if sent.data is None:
                 inputs[sent.name] = blobs.take(sent, datatype, count)
