@@ -110,14 +110,14 @@ def _summary(tables: Sequence[Table]) -> str:
     lines = []
     for contender in _contenders(tables):
         if contender.ceiling:
-            own = [[row for row in table.rows if row.contender is contender] for table in tables]
+            own = [[row for row in table.rows if row.contender == contender] for table in tables]
             lines.append([contender.title, *(_ratio(r[0].ratio) if r else "-" for r in own)])
     return _table(head, lines)
 
 
 def _contenders(tables: Sequence[Table]) -> list[Contender]:
     """Each once, in the order of the tables."""
-    return list(dict.fromkeys(row.contender for table in tables for row in table.rows))
+    return list({row.contender.name: row.contender for t in tables for row in t.rows}.values())
 
 
 def _section(table: Table) -> str:

@@ -69,8 +69,12 @@ def _address(url: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _connect(authority: Authority, url: str) -> ssl.SSLSocket:
-    raw = socket.create_connection(_address(url), timeout=10)
+def _connect(authority: Authority, url: str, receive_buffer: int = 0) -> ssl.SSLSocket:
+    raw = socket.socket()
+    raw.settimeout(10)
+    if receive_buffer:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    raw.connect(_address(url))
     return _context(authority).wrap_socket(raw, server_hostname="127.0.0.1")
 
 
@@ -180,7 +184,7 @@ def test_too_large_a_body_is_told(secure: Server, authority: Authority) -> None:
             client.sendall(b" " * 65536)
         answer = _read_all(client)
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"max_body_bytes" in answer or b"at most" in answer
+    assert b"connection: close" in answer
 
 
 def test_a_slow_reader_of_a_last_answer_gets_it_whole(secure: Server, authority: Authority) -> None:
@@ -188,11 +192,16 @@ def test_a_slow_reader_of_a_last_answer_gets_it_whole(secure: Server, authority:
     read long after it was written."""
     tensor = {"name": "count", "shape": [1], "datatype": "INT64", "data": [3_000_000]}
     body = json.dumps({"inputs": [tensor]}).encode()
-    with _connect(authority, secure.url) as client:
+    service = secure._worker._services["main"]
+    with _connect(authority, secure.url, receive_buffer=4096) as client:
         client.sendall(_request(body, "/v2/models/zeros/infer", "connection: close"))
         head = client.recv(4096)
         size = int(re.findall(rb"content-length: (\d+)", head)[0])
-        time.sleep(2.5)  # longer than TLS is often given to end
+        written = service.now
+        deadline = time.monotonic() + 10
+        while service.now < written + 3:  # the clock looks for stalled clients meanwhile
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         answer = head + _read_all(client)
     assert size > 5_000_000
     assert len(answer.partition(b"\r\n\r\n")[2]) == size

@@ -210,6 +210,14 @@ def test_5_5_1_closing_ends_a_stream(stage: ScriptedService, play: Open, until: 
     until(lambda: stage.engine.version._users == 0)
 
 
+def test_7_1_7_a_failed_connection_ends_at_once(play: Open) -> None:
+    """Nobody waits for a clock after a client that breaks the standard: it learns the code, and
+    that nothing follows."""
+    client = play().send(say("hello") + frame(3) + say("again"))
+    assert texts([client.frame()]) == ["hello"]
+    assert client.closes() == 1002
+
+
 def test_closing_drops_what_is_under_way(
     stage: ScriptedService, play: Open, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:

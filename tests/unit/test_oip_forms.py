@@ -29,6 +29,7 @@ from inferd.errors import (
     WrongShape,
 )
 from inferd.pipeline import Pipeline
+from inferd.protocols.oip import rest
 from inferd.protocols.oip.parameters import request_parameters
 from inferd.protocols.oip.texts import triton_code, triton_text
 from inferd.tensors import MAX_NESTING
@@ -195,8 +196,13 @@ def test_fp16_as_json_is_for_the_main_port(served: Pipeline) -> None:
     assert decoded(served, "FP16", request([in_memory]), strict=True).rows == 1
 
 
-def test_values_that_do_not_fit_are_a_fault_of_the_document(served: Pipeline) -> None:
-    """Triton could not parse them; ours says which and why besides."""
+@pytest.mark.parametrize("large", [False, True])
+def test_values_that_do_not_fit_are_a_fault_of_the_document(
+    served: Pipeline, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton could not parse them; ours says which and why besides; however large the body is."""
+    if large:
+        monkeypatch.setattr(rest, "LARGE", 0)
     for data, told in (
         (
             [1],

@@ -325,3 +325,16 @@ def test_the_page_shows_fields_and_an_example_that_works(pipeline: Make) -> None
             assert page.request["required"] == list(handle.signature.input_names)
             answer = oip.ask(GENERATE, body(**page.example), model=name)
             assert set(page.response["required"]) <= set(answer)
+
+
+def test_a_version_in_the_url_changes_nothing_else_at_tritons_port(pipeline: Make) -> None:
+    """A stream is one there, too, with its type, its errors and its page."""
+    door = Asker(plugin.at("triton"), pipeline("iris"))
+    path = "/v2/models/{model}/versions/{version}/generate_stream"
+    operation, call = door.operation("POST", path), _response([[1, 2]]).request
+    assert (operation.streams, operation.content_type) == (True, generate.EVENTS)
+    assert operation.encode_end(call) == b""
+    assert operation.encode_failure(call, RunFailed("a")) == b'data: {"error":"a"}\n\n'
+    assert operation.document(door.served.manager.lookup("iris")) is not None
+    sent = door.payload(("POST", path), body(X=ROW), {}, model="iris", version="1")
+    assert json.loads(sent.body[6:])["model_version"] == "1"

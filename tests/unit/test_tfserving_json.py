@@ -115,6 +115,14 @@ def test_floats_in_their_digits(value: float, text: str) -> None:
     assert write(np.array(value, np.float32)).decode() == text
 
 
+def test_six_digits_may_be_beyond_the_largest() -> None:
+    """Of a number whose six digits would be an infinity, nine are written."""
+    assert singles([-3.4028234663852886e38, 3.4028e38 * 1.00001]) == [
+        "-3.40282347e+38",
+        f"{3.4028e38 * 1.00001:.9g}",
+    ]
+
+
 def test_doubles_in_their_digits() -> None:
     """Six or seventeen for a float64; whatever is finite is written as the same number."""
     assert doubles([1 / 3, 0.1, 1e6, 5.0]) == ["0.33333333333333331", "0.1", "1e+06", "5.0"]
@@ -185,5 +193,8 @@ def test_a_dump_is_short() -> None:
     deep: Any = []
     for _ in range(10_000):
         deep = [deep]
-    for huge in ("x" * 10_000, [[1] * 1000] * 1000, {"x" * 9999: 1}, deep, 10**5000):
+    wide: Any = {}
+    for _ in range(10_000):
+        wide = {"x": wide}
+    for huge in (wide, "x" * 10_000, [[1] * 1000] * 1000, {"x" * 9999: 1}, deep, 10**5000):
         assert len(dump(huge)) < 300

@@ -65,6 +65,14 @@ def ask(pipeline: Make) -> Callable[..., Any]:
     return asked
 
 
+def deep(levels: int) -> Any:
+    """A value in so many lists."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 Ask = Callable[..., Any]
 ROWS = [[9, 0, 0, 1], [0, 9.5, 0, 1]]
 
@@ -84,6 +92,12 @@ class TestRows:
         both = ask("iris", {"instances": ROWS})["predictions"]
         for at in (0, 1):
             assert ask("iris", {"instances": [ROWS[at]]})["predictions"] == [both[at]]
+
+    def test_one_row_of_numbers_beyond_all(self, ask: Ask) -> None:
+        """Numbers that no float32 holds are infinities, however a row is read."""
+        sent = b'{"instances":[[1%b,-1e39,0,1]]}' % (b"0" * 400)
+        (row,) = ask("iris", sent)["predictions"]
+        assert [value != value for value in row["scores"]] == [True] * 3
 
     def test_one_output_has_no_name(self, ask: Ask) -> None:
         """A single output is the prediction itself."""
@@ -152,6 +166,7 @@ class TestRows:
             ),
             ("wide", [[[1], 2]], "found at incorrect level: 2 in the JSON DOM. Expected at"),
             ("wide", [[1, [2]]], "Encountered list at unexpected level: 1 expected < 1"),
+            ("iris", [deep(40)], "The lists are nested too deep"),
             ("iris", [[1, 2, 3]], "got [1,3], expected [-1,4]"),
             ("fixed", [[1, 2, 3, 4]] * 2, "got [2,4], expected [1,4]"),
         ],
@@ -460,6 +475,8 @@ class TestLarge:
         [
             b'{"instances":[1.5,2.5,,3.5,4.5]}',
             b'{"instances":[1.5,2.5,3.5,4.5,]}',
+            b'{"instances":[1.5,2.5,3.5,4.5,,]}',
+            b'{"instances":[[1.5,2.5,3.5],[[1.5,2.5,3.5]]]}',
             b'{"instances":[1.5,2.5,3.5,4.5}',
             b'{"instances":[1.5,2.5,3.5,4.5]',
             b'{"instances":-[1.5,2.5,3.5,4.5]}',

@@ -100,8 +100,10 @@ class Operation(ABC):
         return b""
 
     def encode_failure(self, call: Call, error: InferdError) -> bytes | None:
-        """What tells *error* in a stream that has begun, and so ends it; None: nothing can, and
-        the stream breaks off."""
+        """What tells *error* in a stream that has begun, and so ends it.
+
+        None: nothing can, and the stream breaks off.
+        """
         return None
 
 
@@ -145,8 +147,10 @@ class Dialect(ABC):
         return error.code
 
     def at(self, door: str) -> "Dialect":
-        """The dialect as it is spoken at *door*, one of ``doors``: as that server speaks it, where
-        the main port knows better."""
+        """The dialect as it is spoken at *door*, one of ``doors``.
+
+        There it is as that server speaks it, where the main port knows better.
+        """
         return self
 
 
@@ -170,12 +174,12 @@ def _check_form(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> No
             try:
                 call = route.operation.decode(message, lookup)
             except InferdError as error:
-                told = dialect.encode_error(error, message)
-                assert isinstance(dialect.code(error, message), Code)
+                told, code = dialect.encode_error(error, message), dialect.code(error, message)
             else:
-                told = Payload(b"")
+                told, code = Payload(b""), Code.INTERNAL
                 assert isinstance(call, route.operation.call), f"{route.path} decodes another call"
             assert isinstance(told, Payload)
+            assert isinstance(code, Code)
     assert isinstance(dialect.encode_error(MalformedRequest("no request at all"), None), Payload)
 
 

@@ -164,7 +164,7 @@ def singles(values: Iterable[float]) -> list[str]:
         text = "%g" % value  # noqa: UP031 - an f-string takes 40 % longer
         read = float(text)
         if read != value and (
-            abs(read - value) > _NEAR * abs(value) + _LEAST or not _same_single(read, value)
+            abs(read - value) > _NEAR * abs(value) + _LEAST or _unpack(_pack(read))[0] != value
         ):
             text = "%.9g" % value  # noqa: UP031 - as above
         texts.append(text if "." in text or "e" in text else _finished(text))
@@ -222,13 +222,6 @@ _FLOAT32 = Struct("f")
 _pack, _unpack = _FLOAT32.pack, _FLOAT32.unpack
 _NEAR, _LEAST = 6e-8, 1e-45
 """More than half the distance of neighbours in float32: 2**-24 of the number, or 2**-150."""
-
-
-def _same_single(read: float, value: float) -> bool:
-    try:
-        return bool(_unpack(_pack(read))[0] == value)
-    except OverflowError:  # six digits of a number near the largest may be beyond it
-        return False
 
 
 def _finished(text: str) -> str:

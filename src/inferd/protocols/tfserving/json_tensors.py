@@ -75,8 +75,7 @@ def _fill(value: Any, level: int, shape: Shape, datatype: Datatype, found: list[
 
 def element(value: Any, datatype: Datatype) -> Any:
     """One value of *datatype*. Raises InvalidInput."""
-    if type(value) in datatype.values:
-        _check_range(value, datatype)
+    if type(value) in datatype.values and _in_range(value, datatype):
         return value
     if type(value) is dict and datatype.name == "BYTES":
         if not is_b64(value):
@@ -85,11 +84,11 @@ def element(value: Any, datatype: Datatype) -> Any:
     raise mismatch(value, datatype)
 
 
-def _check_range(value: Any, datatype: Datatype) -> None:
-    if datatype.numpy.kind in "iu":
-        limits = np.iinfo(datatype.numpy)
-        if not limits.min <= value <= limits.max:
-            raise mismatch(value, datatype)
+def _in_range(value: Any, datatype: Datatype) -> bool:
+    if datatype.numpy.kind not in "iu":
+        return True
+    limits = np.iinfo(datatype.numpy)
+    return bool(limits.min <= value <= limits.max)
 
 
 def mismatch(value: Any, datatype: Datatype) -> InvalidInput:
@@ -147,14 +146,15 @@ def vector(values: Sequence[Any], datatype: Datatype) -> Array:
     try:
         return np.array(values, datatype.numpy)
     except OverflowError:
-        if datatype.numpy.kind == "f":  # an integer beyond every float64
-            return np.array([_real(value) for value in values], datatype.numpy)
-        for value in values:
-            _check_range(value, datatype)
-        raise
+        if datatype.numpy.kind != "f":
+            raise mismatch(
+                next(v for v in values if not _in_range(v, datatype)), datatype
+            ) from None
+        values = [_real(value) for value in values]  # an integer is beyond every float64
     except RuntimeWarning:  # raised where warnings are errors; silencing it always takes 1.1 us
-        with np.errstate(over="ignore"):
-            return np.array(values, datatype.numpy)
+        pass
+    with np.errstate(over="ignore"):
+        return np.array(values, datatype.numpy)
 
 
 def _real(value: float) -> float:

@@ -41,7 +41,6 @@ class Quick:
             self.width, self.name = spec.shape[1], spec.name
             datatype: Datatype = spec.type
             self.values, self.numpy = datatype.values, datatype.numpy
-        self.datatype = inputs[0].type
 
     def read(self, rows: Any) -> Array | None:
         """The input that one row means; None where it is not so."""
@@ -67,15 +66,11 @@ class Predict(Place, Operation):
         body = read_body(message.body)
         name = body.signature()
         handle = self.find(message, lookup)
-        rows = body.instances
-        if (
-            name is DEFAULT
-            and type(rows) is list
-            and len(rows) == 1
-            and body.inputs is msgspec.UNSET
-        ):
+        instances = body.instances
+        one = type(instances) is list and len(instances) == 1
+        if one and name is DEFAULT and body.inputs is msgspec.UNSET:
             fit = quick(handle)
-            array = fit.read(rows)
+            array = fit.read(instances)
             if array is not None:
                 outputs = handle.checker.output_names
                 return PredictRequest(handle, {fit.name: array}, outputs, 1, NO_PARAMETERS)
@@ -93,11 +88,6 @@ class Predict(Place, Operation):
 
     def document(self, handle: Handle | None) -> Documentation | None:
         return document_predict(handle) if handle else None
-
-
-def _plain(body: Body) -> bool:
-    """Whether *body* has instances for the default signature, and no more."""
-    return body.signature_name is msgspec.UNSET and body.inputs is msgspec.UNSET
 
 
 def _request(handle: Handle, body: Body, name: str) -> PredictRequest:
