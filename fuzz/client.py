@@ -23,6 +23,7 @@ SLOW_BYTES, SLOW_SECONDS, SLOW_READS = 64, 0.005, 200
 SMALL_BUFFER = 4096  # bytes: a slow reader's kernel takes little for it
 CLOSE_WAIT, CLOSED = 8, 7  # of Linux's TCP_INFO: the peer has closed, or reset
 LOOK_SECONDS = 0.05
+READ_OUT = 1.5  # seconds: less than the server waits for an idle client
 
 
 class Received(NamedTuple):
@@ -130,12 +131,29 @@ def _has_all(data: bytes, known: tuple[Known, ...]) -> bool:
 
 
 async def _wait_unread(connection: socket.socket) -> None:
-    """Wait for the server to end a connection from which nothing is read."""
+    """Wait for the server to end a connection from which nothing is read.
+
+    Where the kernel still holds answers, their end lies behind them: then it must come as soon as
+    they are read, which a server that has not closed does not manage.
+    """
     deadline = time.monotonic() + DEADLINE
     while _tcp_state(connection) not in (CLOSE_WAIT, CLOSED):
         if time.monotonic() > deadline:
-            raise Late("it is not ended although nobody reads")
+            await _read_out(connection)
+            return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _read_out(connection: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(READ_OUT):
+            while await loop.sock_recv(connection, 1 << 18):
+                pass
+    except TimeoutError:
+        raise Late("it is not ended although nobody reads") from None
+    except ConnectionResetError:
+        return
 
 
 def _tcp_state(connection: socket.socket) -> int:

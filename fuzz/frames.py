@@ -10,7 +10,8 @@ CONTROL = 8
 """The first opcode of a control frame."""
 MASK = b"\x11\x22\x33\x44"
 LONGEST_CONTROL = 125
-CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1012), 1012, 1013, 1014})
+CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+"""Those that may be sent (RFC 6455, section 7.4), with those that programs choose themselves."""
 
 
 class Frame(NamedTuple):

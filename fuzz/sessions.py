@@ -155,13 +155,13 @@ class Maker:
         return Session(MAIN, data, (), Manner.DEAF, (), more=True)
 
     def _chosen(self, most: int) -> tuple[str, tuple[Known, ...], list[bytes]]:
-        """A door, some of its questions, and their bytes; what upgrades comes last."""
+        """A door, some of its questions, and their bytes; what upgrades stands alone, as a client
+        may not ask for that while other questions are open."""
         rng = self._random
         door = rng.choice(self._doors)
         chosen = [rng.choice(self._questions[door]) for _ in range(rng.randint(1, most))]
         plain = [known for known in chosen if known.status != 101]
-        upgrading = [known for known in chosen if known.status == 101][:1]
-        known = (*plain, *upgrading)
+        known = tuple(plain or chosen[:1])
         return door, known, [each.request.serialise() for each in known]
 
     def _cuts(self, data: bytes) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ class Serving:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process, self.banner = process, self._read_banner(process)
-        found = re.search(r"http://\S+", self.banner)
+        found = re.search(r"https?://\S+", self.banner)
         self.url = found[0] if found else ""
 
     def end(self) -> Ended:

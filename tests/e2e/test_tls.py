@@ -104,6 +104,14 @@ def test_requests_trusts_it_by_its_authority(secure: Server, authority: Authorit
         assert door.status_code == 200
 
 
+def test_the_app_is_told_that_it_is_https(secure: Server, authority: Authority) -> None:
+    """An absolute URL that the app makes begins with https."""
+    answer = requests.get(
+        f"{secure.url}/docs/", timeout=10, verify=str(authority.trusted), allow_redirects=False
+    )
+    assert answer.headers["location"] == f"{secure.url}/docs"
+
+
 def test_requests_without_the_authority_refuses_it(secure: Server) -> None:
     """A client that does not know who issued the certificate hears nothing."""
     with pytest.raises(requests.exceptions.SSLError, match="certificate verify failed"):

@@ -1,6 +1,7 @@
 """protocols/oip, the binary tensor extension: against Triton's own client, and against what no
 client sends."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -117,8 +118,8 @@ def test_json_and_memory_mix(
 def test_an_input_is_a_view_of_the_body_and_is_not_written_to(served: Pipeline) -> None:
     """Where it lies as numbers must lie, it is not copied; elsewhere it is; never can it be
     written, though a large body is a bytearray."""
-    array = np.arange(8, dtype=np.float32).reshape(2, 4)
-    for pad in range(4):
+    for pad, columns in itertools.product(range(4), (4, SMALL)):
+        array = np.arange(2 * columns, dtype=np.float32).reshape(2, columns)
         sent = request([tensor(array, "FP32")], request_id="a" * (pad + 1))
         body = bytearray(sent.body)
         got = decoded(served, "FP32", Sent(body, sent.headers)).inputs["X"]

@@ -248,6 +248,7 @@ def test_its_documents_are_true(pipeline: Make) -> None:
         ("words", CLASSIFY),
         ("line", REGRESS),
         ("columns", REGRESS),
+        ("table", REGRESS),
     ):
         served = pipeline(model)
         asker = Asker(plugin, served)

@@ -117,6 +117,12 @@ class TestRows:
         assert [row["OUTPUT0"][0] for row in predictions] == [2, 6]
         assert [row["OUTPUT1"] for row in predictions] == [[0, 1, 2, 3], [4, 1, 2, 3]]
 
+    def test_strings_in_base64_beside_others(self, ask: Ask) -> None:
+        """Rows by name may hold both."""
+        rows = [{"age": [1], "name": ["Ada"]}, {"name": [{"b64": "Qm9i"}], "age": [2]}]
+        predictions = ask("columns", {"instances": rows})["predictions"]
+        assert [row["same"] for row in predictions] == [["Ada"], ["Bob"]]
+
     def test_unknown_keys_and_what_follows_are_ignored(self, ask: Ask) -> None:
         """Of the top level."""
         sent = b'{"zz":[{}],"instances":[1.5],"signature_name":"serving_default","x":null} junk'
@@ -491,6 +497,14 @@ class TestLarge:
         both = self._both(Asker(plugin, pipeline("float")), "float", sent)
         assert [type(each) for each in both] == [str, str]
 
+    @pytest.mark.parametrize("at", range(12))
+    def test_a_missing_element_is_found(self, pipeline: Make, at: int) -> None:
+        """Wherever two commas stand in a row, also where the pieces part."""
+        asker = Asker(plugin, pipeline("float"))
+        for width in range(8):
+            sent = b'{"instances":[' + b"1" * (at + 1) + b",1" * width + b",,2.5,3.5,4.5]}"
+            assert all("JSON Parse error" in each for each in self._both(asker, "float", sent))
+
     def test_ragged_pieces(self, pipeline: Make) -> None:
         """Pieces that do not fit together are refused."""
         sent = b'{"inputs":[[1.5,2.5,3.5],[1.5,2.5,3.5],[1.5,2.5]]}'
@@ -553,7 +567,8 @@ def self_served(pipeline: Make) -> Asker:
 
 def test_its_documents_are_true(pipeline: Make) -> None:
     """The example of every model is answered, in the form that the document gives."""
-    for model in ("iris", "simple", "columns", "scalar", "fixed", "image", "string", "words"):
+    models = "iris simple columns scalar fixed image string words double uint64 bool half table"
+    for model in models.split():
         served = pipeline(model)
         operation = Asker(plugin, served).operation(*PREDICT)
         page = operation.document(served.manager.lookup(model))

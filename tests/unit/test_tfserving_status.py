@@ -266,6 +266,15 @@ class TestErrors:
         with pytest.raises(NotReady):
             find(lookup, "m", None, "x")
 
+    def test_a_label_of_an_unknown_model(self) -> None:
+        """Is an unknown label, whatever the lookup says first (server_core.cc)."""
+
+        def lookup(model: str | None, version: str | None = None, label: str | None = None) -> Any:
+            raise ModelNotFound(str(model), None, ())
+
+        with pytest.raises(UnknownLabel):
+            find(lookup, "m", None, "x")
+
     def test_another_door_is_not_its_own(self) -> None:
         """It stands in for one server alone."""
         assert plugin.at("other") is plugin

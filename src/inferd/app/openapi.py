@@ -76,6 +76,9 @@ def _operation(
 
 def _content(schema: Any, content_type: bytes) -> dict[str, Any]:
     media = content_type.decode("ascii").partition(";")[0]
+    if media == "text/event-stream":  # each event holds a document
+        data = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+        schema = {"type": "object", "properties": {"data": data}, "required": ["data"]}
     return {media: {"schema": schema}}
 
 

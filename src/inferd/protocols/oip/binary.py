@@ -87,7 +87,9 @@ class Blobs:
         flags = array.flags
         if not flags.aligned:
             # numpy copes; compiled loops may not: compilers take elements to be where the C
-            # standard has them. Copied as bytes, which is one block.
+            # standard has them. A large one is copied as bytes, which is one block.
+            if array.nbytes <= SMALL:
+                return array.copy()
             size = count * datatype.numpy.itemsize
             return np.frombuffer(self._body, np.uint8, size, start).copy().view(datatype.numpy)
         if flags.writeable:  # a large body is a bytearray

@@ -135,22 +135,24 @@ def forms(handle: Handle, outputs: Sequence[Wanted], *, binary: bool, strict: bo
     last of them; where *strict*, it is refused.
     """
     checker = handle.checker
-    raw: dict[str, bool] = {}
+    in_memory: dict[str, bool] = {}
     classes: dict[str, int] = {}
     for output in outputs:
         told = output.parameters or _NONE
-        raw[output.name] = binary if told.binary_data is None else told.binary_data
-        classes[output.name] = told.classification or 0
         if told.shared_memory_region is not None:
             raise InvalidInput("shared memory is not written", expected="no 'shared_memory_region'")
-    checker.check_outputs(raw.keys())
-    if strict and len(raw) < len(outputs):
-        raise InvalidInput(f"output '{_first_repeated(outputs)}' already exists in request")
-    names = tuple([name for name in checker.output_names if name in raw])
-    counts = {name: count for name, count in classes.items() if count}
-    if counts:
-        check_classified(counts, checker.output_datatypes)
-    return Forms(names, [name for name in names if raw[name]], counts)
+        in_memory[output.name] = binary if told.binary_data is None else told.binary_data
+        if told.classification or classes:
+            classes[output.name] = told.classification or 0
+    names = tuple([name for name in checker.output_names if name in in_memory])
+    if len(names) < len(outputs):  # one is not the model's, or one came twice
+        checker.check_outputs(in_memory)
+        if strict:
+            raise InvalidInput(f"output '{_first_repeated(outputs)}' already exists in request")
+    if classes:
+        classes = {name: count for name, count in classes.items() if count}
+        check_classified(classes, checker.output_datatypes)
+    return Forms(names, [name for name in names if in_memory[name]], classes)
 
 
 _NONE = OutputParameters()

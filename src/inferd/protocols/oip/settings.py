@@ -7,7 +7,7 @@ import logging
 from typing import Any, NoReturn
 
 from inferd.calls import Call, Handle, Lookup, ServerLive
-from inferd.errors import InvalidInput, ModelNotFound, Unsupported
+from inferd.errors import InvalidInput, ModelNotFound, RequestError
 from inferd.log import logger
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.oip.schemas import TEXT, TRUTH, WHOLE, array, record
@@ -96,7 +96,7 @@ class Fixed(Operation):
         self._what, self._cure = what, cure
 
     def decode(self, message: Message, lookup: Lookup) -> NoReturn:
-        raise Unsupported(f"{self._what} cannot be changed by request", cure=self._cure)
+        raise RequestError(f"{self._what} cannot be changed by request", cure=self._cure)
 
     def encode(self, call: Call, response: Any) -> Payload:
         return Payload(b"{}")

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
-from inferd.errors import InvalidInput, RunFailed
+from inferd.errors import InvalidInput
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.tfserving.body import Body, Long, pieces_of, read_body
 from inferd.protocols.tfserving.document import document_examples
@@ -19,6 +19,12 @@ from inferd.wire.json_tfserving import encode_text, write, write_rows
 
 NO_PARAMETERS: dict[str, Any] = {}
 """Of all requests."""
+
+
+class ExamplesRequest(InferRequest, eq=False, kw_only=True):
+    """An InferRequest that remembers how it was asked."""
+
+    plan: ExamplesPlan
 
 
 class _ByExamples(Place, Operation):
@@ -39,7 +45,7 @@ class _ByExamples(Place, Operation):
             parts.append(handle.reader.many(rows_of(piece, plan, rows), rows))
             rows += len(piece)
         inputs = parts[0] if len(parts) == 1 else _joined(parts)
-        return InferRequest(handle, inputs, (plan.output,), rows, NO_PARAMETERS)
+        return ExamplesRequest(handle, inputs, (plan.output,), rows, NO_PARAMETERS, plan=plan)
 
     def document(self, handle: Handle | None) -> Documentation | None:
         return document_examples(handle, self.kind) if handle else None
@@ -51,11 +57,9 @@ class Classify(_ByExamples):
     suffix, kind = ":classify", CLASSIFY
 
     def encode(self, call: Call, response: Any) -> Payload:
-        scores, plan = _answered(response)
-        if scores.ndim != 2:
-            raise RunFailed("the scores are no matrix")
+        scores = _answered(response)
         width = scores.shape[1]
-        labels = _labels(plan, width)
+        labels = _labels(response.request.plan, width)
         pairs = [b"[" + label.replace(b"%", b"%%") + b",%b]" for label in labels]
         form = b"[" + b",".join(pairs) + b"]"
         written = write_rows(scores.ravel())
@@ -69,8 +73,7 @@ class Regress(_ByExamples):
     suffix, kind = ":regress", REGRESS
 
     def encode(self, call: Call, response: Any) -> Payload:
-        values, _ = _answered(response)
-        return Payload(b'{"results":' + write(values.ravel()) + b"}")
+        return Payload(b'{"results":' + write(_answered(response).ravel()) + b"}")
 
 
 def _examples(body: Body) -> Iterator[list[Example]]:
@@ -99,14 +102,12 @@ def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _answered(response: Any) -> tuple[Array, ExamplesPlan]:
-    """The only output, in the precision that the protocol has for it, and how it was asked for."""
+def _answered(response: Any) -> Array:
+    """The only output, in the precision that the protocol has for it."""
     ((_, array),) = response.outputs.items()
-    plan = signatures(response.request.handle).plan
-    if plan is None:
-        raise RunFailed("the model is not asked by Examples")
     with np.errstate(over="ignore"):
-        return array.astype(np.float32, copy=False), plan
+        answer: Array = array.astype(np.float32, copy=False)
+    return answer
 
 
 def _labels(plan: ExamplesPlan, width: int) -> list[bytes]:

@@ -63,7 +63,7 @@ def document_examples(handle: Handle, method: str) -> Documentation | None:
             "type": "array",
             "items": {
                 "type": "array",
-                "prefixItems": [label, {"type": "number"}],
+                "items": {"anyOf": [label, {"type": "number"}]},
                 "minItems": 2,
                 "maxItems": 2,
             },

@@ -147,9 +147,8 @@ def vector(values: Sequence[Any], datatype: Datatype) -> Array:
         return np.array(values, datatype.numpy)
     except OverflowError:
         if datatype.numpy.kind != "f":
-            raise mismatch(
-                next(v for v in values if not _in_range(v, datatype)), datatype
-            ) from None
+            wrong = next(value for value in values if not _in_range(value, datatype))
+            raise mismatch(wrong, datatype) from None
         values = [_real(value) for value in values]  # an integer is beyond every float64
     except RuntimeWarning:  # raised where warnings are errors; silencing it always takes 1.1 us
         pass
