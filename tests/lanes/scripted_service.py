@@ -23,8 +23,13 @@ from tests.unit.toys import Engine, StreamingRuntime
 
 T = TypeVar("T")
 FOR_EVER = 100_000_000  # parts
+UNTELLABLE = 300_000_000  # as many, of which none can be encoded
 LIMITS = Limits(
-    body_bytes=1_000_000, keep_alive_seconds=75.0, read_timeout_seconds=30.0, long_length=7
+    body_bytes=1_000_000,
+    keep_alive_seconds=75.0,
+    read_timeout_seconds=30.0,
+    long_length=7,
+    pipelined=10,
 )
 
 
@@ -40,19 +45,31 @@ class Scripted(Operation):
 
     call = Script
 
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        """Opened, lets messages be decoded that begin with ``gate``."""
+        self.at_gate = 0
+
     def decode(self, message: Message, lookup: Lookup) -> Call:
         verb, _, number = message.body.decode().strip().partition(" ")
+        if verb == "gate":
+            self.at_gate += 1
+            assert self.gate.wait(10)
         if verb == "explode":
             raise ValueError("a secret of the server")
         return Script(verb=verb, number=int(number or 0))
 
     def encode(self, call: Call, response: Any) -> Payload:
         if isinstance(response, InferResponse):
+            if call.verb == "spoilt":  # type: ignore[attr-defined]  # a Script
+                raise NotReady("it cannot be told")
             return Payload(b"%d" % response.outputs["Y"][0, 0])
         if response == "not ready":
             raise NotReady("not ready at all")
         if response == "tail":
-            return Payload(b"head,", b"application/octet-stream", tail=(memoryview(b"tail"), b"."))
+            return Payload(b"head,", tail=(memoryview(b"tail"), b"."))
+        if response == "bytes":
+            return Payload(b"{}", b"application/octet-stream")
         return Payload(str(response).encode(), JSON)
 
 
@@ -81,6 +98,8 @@ class Model(Operation):
 
     def encode(self, call: Call, response: Any) -> Payload:
         value = int(response.outputs["Y"][0, 0])
+        if value >= UNTELLABLE:
+            raise NotReady("it cannot be told")
         return Payload(b"%d" % value + b" " * (10_000 if value >= FOR_EVER else 0))
 
 
@@ -90,8 +109,9 @@ class Stage(Dialect):
     name = "stage"
 
     def __init__(self, engine: Engine[Any]) -> None:
+        self.one = Scripted()
         self.routes = (
-            Route(WEBSOCKET, "/one", Scripted()),
+            Route(WEBSOCKET, "/one", self.one),
             Route(WEBSOCKET, "/many", Streaming()),
             Route(WEBSOCKET, "/model", Model(engine)),
         )
@@ -111,6 +131,7 @@ class ScriptedService:
         self.url = ""
         self.service: Service
         self.engine: Engine[Any]
+        self.stage: Stage
         self._stop: asyncio.Event
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -171,7 +192,8 @@ class ScriptedService:
         self.engine = Engine(StreamingRuntime())
         self._direct = Direct(self.engine.execution, Batching(), 1)
         handlers: Any = {Script: self._play, InferRequest: self._infer}
-        routes = Routes([Stage(self.engine)], handlers)
+        self.stage = Stage(self.engine)
+        routes = Routes([self.stage], handlers)
         lookup: Any = None
         self.service = service = Service(routes, lookup, home, self._door, self._limits)
         service.now = loop.time()
@@ -206,7 +228,7 @@ class ScriptedService:
         elif call.verb == "much":
             part('"%s"' % ("x" * call.number))
             reply.end()
-        elif call.verb == "values":
+        elif call.verb in ("values", "spoilt"):
             self._answer_values(call.number, reply)
         else:
             part(call.verb.replace("_", " "))

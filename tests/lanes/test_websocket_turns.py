@@ -5,16 +5,20 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
+from inferd.calls import InferResponse
 from inferd.errors import NotReady
+from inferd.lanes.handshake import refuse, shake
 from tests.lanes.client import document
 from tests.lanes.conftest import Connect, Until
-from tests.lanes.scripted_service import FOR_EVER, LIMITS, ScriptedService
+from tests.lanes.scripted_service import FOR_EVER, LIMITS, UNTELLABLE, ScriptedService
 from tests.lanes.socket_client import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    OFFER,
     PING,
     PONG,
     TEXT,
@@ -119,14 +123,53 @@ def test_a_fault_is_told_without_the_inside_and_logged(
 
 
 def test_what_is_no_json_is_binary(play: Open) -> None:
-    """Other content types, and raw memory behind a body, come as one binary message."""
-    assert play().send(say("tail")).frame() == (BINARY, b"head,tail.")
+    """Other content types, and JSON with raw memory behind it, come as one binary message."""
+    client = play().send(say("bytes", "tail"))
+    assert client.frames(2) == [(BINARY, b"{}"), (BINARY, b"head,tail.")]
 
 
 def test_parts_that_are_encoded_in_threads_keep_their_order(play: Open) -> None:
     """A small part does not overtake a large one before it, nor the end any part."""
     client = play("/many").send(say("values 7", "hello"))
     assert texts(client.frames(10)) == [*"0123456", "[DONE]", "hello", "[DONE]"]
+
+
+def test_an_error_of_a_part_drops_the_parts_behind_it(play: Open) -> None:
+    """A part that cannot be encoded is told as an error, and ends the answer once."""
+    client = play("/many").send(say("spoilt 5", "hello"))
+    assert client.frame().document == {"error": "it cannot be told"}
+    assert texts(client.frames(2)) == ["hello", "[DONE]"]
+
+
+def test_an_error_of_a_part_stops_the_model(stage: ScriptedService, play: Open) -> None:
+    """A model whose parts cannot be told makes no more of them."""
+    client = play("/model").send(say(f"{UNTELLABLE}", "1"))
+    assert client.frame().document == {"error": "it cannot be told"}
+    assert stage.engine.runtime.ended.wait(10)
+    assert texts(client.frames(2)) == ["1", ""]
+
+
+def test_no_part_is_asked_for_while_one_is_encoded(
+    stage: ScriptedService, play: Open, until: Until
+) -> None:
+    """While a large part is written in a thread the reply is not writable; then it says so."""
+    client = play().send(say("hold"))
+    until(lambda: len(stage.held) == 1)
+    reply: Any = stage.held[0]
+    told: list[bool] = []
+
+    def go() -> None:
+        request = stage.engine.ask([1, 0])
+        request.rows = 10_000
+        reply.part(InferResponse(request, {"Y": np.ones((1, 1), np.float32)}))
+        told.append(reply.writable)
+        reply.on_writable(lambda: told.append(reply.writable))
+
+    stage.ask(go)
+    until(lambda: len(told) == 2)
+    assert told == [False, True]
+    stage.ask(reply.end)
+    assert texts([client.frame()]) == ["1"]
 
 
 @pytest.mark.parametrize("size", [123, 124, 125, 65_533, 65_534, 100_000])
@@ -180,6 +223,20 @@ def test_a_slow_reader_stops_the_model(stage: ScriptedService, play: Open, until
 def _unwritable(stage: ScriptedService) -> bool:
     (connection,) = stage.service.connections
     return not stage.ask(lambda: connection._writable)  # type: ignore[attr-defined]  # looks inside
+
+
+def test_one_large_message_is_decoded_at_a_time(
+    stage: ScriptedService, play: Open, until: Until
+) -> None:
+    """What comes behind a large message is not read before that was decoded."""
+    one = stage.stage.one
+    client = play().send(say("gate".ljust(200_000), "gate".ljust(200_000), "hello"))
+    until(lambda: one.at_gate == 1)
+    client.send(say("again"))
+    stage.ask(lambda: None)
+    assert (one.at_gate, stage.handled) == (1, 0)
+    one.gate.set()
+    assert texts(client.frames(4)) == ["gate", "gate", "hello", "again"]
 
 
 def test_a_slow_reader_holds_a_stream(stage: ScriptedService, play: Open, until: Until) -> None:
@@ -255,7 +312,7 @@ def test_7_4_1_an_idle_client_is_told_that_the_server_goes(
 
 
 def test_7_4_1_what_is_under_way_is_answered_before_the_server_goes(
-    stage: ScriptedService, play: Open, until: Until
+    stage: ScriptedService, play: Open, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was asked before a stop is answered; what comes after is not, and pings are."""
     client = play().send(say("hold"))
@@ -271,6 +328,7 @@ def test_7_4_1_what_is_under_way_is_answered_before_the_server_goes(
     client.send(say("hello") + frame(PING)).say_goodbye(1001)
     assert client.is_closed()
     assert stage.handled == 1
+    assert caplog.records == []
 
 
 def test_a_client_that_does_not_close_is_cut_off(
@@ -342,6 +400,27 @@ def test_half_a_message_is_not_waited_for(stage: ScriptedService, play: Open, un
     assert told[-1].code == 1008
 
 
+def test_a_large_part_of_a_message_earns_no_more_patience(
+    stage: ScriptedService, play: Open
+) -> None:
+    """A client that sent much at once and then stops is told 1008 as soon as another."""
+    client = play().send(frame(TEXT, b"h" * 500_000, fin=False) + frame(PING))
+    assert client.frame().opcode == PONG
+    stage.tick(LIMITS.read_timeout_seconds + 2)
+    assert client.frame().code == 1008
+
+
+def test_a_message_has_its_time_from_its_own_begin(stage: ScriptedService, play: Open) -> None:
+    """The age of a connection does not count against a message that begins late."""
+    client = play()
+    stage.tick(LIMITS.keep_alive_seconds - 5)
+    client.send(frame(TEXT, b"he", fin=False) + frame(PING))
+    assert client.frame().opcode == PONG
+    stage.tick(LIMITS.read_timeout_seconds / 2)
+    client.send(frame(CONTINUATION, b"llo"))
+    assert texts([client.frame()]) == ["hello"]
+
+
 def test_a_client_that_takes_nothing_is_cut_off(
     stage: ScriptedService, play: Open, until: Until
 ) -> None:
@@ -353,6 +432,30 @@ def test_a_client_that_takes_nothing_is_cut_off(
     stage.tick(LIMITS.read_timeout_seconds)
     until(lambda: not stage.service.connections)
     client.close()
+
+
+# -- the handshake, without a connection --
+
+
+def test_a_handshake_that_comes_too_late_is_refused(stage: ScriptedService) -> None:
+    """A server that stops says so in the dialect's form."""
+    match = stage.service.routes.find(b"WEBSOCKET", b"/one")
+    assert match is not None
+    assert shake(stage.service, match, head("/one")).message is not None
+    stage.service.draining = True
+    answer, message = shake(stage.service, match, head("/one"))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert message is None
+
+
+@pytest.mark.parametrize("name", ["host", "upgrade", "connection", "sec-websocket-key"])
+def test_4_2_1_what_every_handshake_must_say(name: str) -> None:
+    """Each of the required headers is missed."""
+    fields = [(key.lower().encode(), value.encode()) for key, value in OFFER.items()]
+    assert refuse(fields) is None
+    refusal = refuse([field for field in fields if field[0] != name.encode()])
+    assert refusal is not None
+    assert refusal.status == b"400 Bad Request"
 
 
 # -- the door --

@@ -129,7 +129,7 @@ def test_nothing_is_traced_and_that_is_not_changed_from_outside(main: Asker, doo
     assert _refused(main, ("GET", of_model), model="nope")[0] is Code.NOT_FOUND
     text = "Request for unknown model : nope"
     assert _refused(door, ("GET", of_model), model="nope") == (Code.INVALID_ARGUMENT, text)
-    assert _refused(main, ("POST", "/v2/trace/setting"))[0] is Code.UNIMPLEMENTED
+    assert _refused(main, ("POST", "/v2/trace/setting"))[0] is Code.INVALID_ARGUMENT
 
 
 def test_the_log_tells_its_levels_and_is_not_changed_from_outside(main: Asker) -> None:
@@ -145,7 +145,7 @@ def test_the_log_tells_its_levels_and_is_not_changed_from_outside(main: Asker) -
     ]
     assert (told["log_file"], told["log_error"], told["log_format"]) == ("", True, "default")
     code, text = _refused(main, ("POST", "/v2/logging"))
-    assert code is Code.UNIMPLEMENTED
+    assert code is Code.INVALID_ARGUMENT
     assert "--log-level" in text
 
 

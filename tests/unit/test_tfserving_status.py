@@ -62,12 +62,12 @@ class TestStatus:
         }
 
     def test_every_state_has_a_name(self) -> None:
-        """In TensorFlow Serving's words, newest first as it comes; a failure has its reason."""
+        """In TensorFlow Serving's words, newest first; why one failed is for the log."""
         assert set(STATES) == {state.value for state in State}
         states = VersionStates(
             (
                 VersionState("m", "3", "loading", ""),
-                VersionState("m", "2", "failed", "it is damaged"),
+                VersionState("m", "2", "failed", "/srv/m is damaged"),
                 VersionState("m", "1", "gone", ""),
                 VersionState("m", "0", "odd", ""),
             )
@@ -78,7 +78,7 @@ class TestStatus:
             b'{"model_version_status":['
             b'{"version":"3","state":"LOADING","status":{"error_code":"OK","error_message":""}},'
             b'{"version":"2","state":"END","status":{"error_code":"INTERNAL",'
-            b'"error_message":"it is damaged"}},'
+            b'"error_message":"the version could not be loaded; the server\'s log says why"}},'
             b'{"version":"1","state":"END","status":{"error_code":"OK","error_message":""}},'
             b'{"version":"0","state":"UNKNOWN","status":{"error_code":"OK","error_message":""}}'
             b'],"name":"m","ready":false}'

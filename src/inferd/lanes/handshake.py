@@ -135,7 +135,7 @@ def _refused(service: Service, match: Match, message: Message, refusal: Refusal)
 def _fields(head: bytes) -> Fields:
     """The headers, with names in lower case."""
     lines = [line.partition(b": ") for line in head.split(b"\r\n")[1:] if line]
-    return [(name, value) for name, _, value in lines]
+    return [(name.lower(), value) for name, _, value in lines]
 
 
 def _values(fields: Fields, name: bytes) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from socket import SOL_SOCKET
 
 from inferd.lanes.service import TICK_SECONDS, Limits
 
@@ -63,18 +64,22 @@ def undelivered(transport: asyncio.Transport) -> int:
     """Bytes that the system has not yet brought to the client: none only where nothing that was
     written is left anywhere. For the time between two writes: the transport tries each at once, and
     keeps only what the system has no room for."""
-    kept = transport.get_write_buffer_size()
-    if kept:
-        return kept
+    kept, socket = transport.get_write_buffer_size(), transport.get_extra_info("socket")
+    if kept or socket is None:
+        return kept or UNKNOWN
     try:
+        if sys.platform == "darwin":
+            return int(socket.getsockopt(SOL_SOCKET, SO_NWRITE))
         import fcntl
         import termios
 
-        asked = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        asked = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
     except (ImportError, OSError, ValueError):
         return UNKNOWN
     return int.from_bytes(asked, sys.byteorder)
 
+
+SO_NWRITE = 0x1024  # sys/socket.h of macOS, where the other question is for terminals only
 
 UNKNOWN = 1
 """Where the system does not tell: no progress is seen, so that it ends as a stall does."""

@@ -76,6 +76,8 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
         if self._deaf:
             return
         self._patience.heard, self._pinged = self.service.now, False
+        if not self._frames.is_amid:
+            self._patience.begin_body(self.service.now, 0)
         self._frames.feed(data)
         if not self._busy:
             self._take()
@@ -130,6 +132,7 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
                 self._transport.pause_reading()
             else:
                 self._patience.heard = self.service.now
+                self._patience.begin_body(self.service.now, self._frames.size)
                 self._transport.resume_reading()
 
     def _after(self, turn: Turn) -> None:
@@ -139,6 +142,7 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
     # -- its frames call these --
 
     def on_message(self, body: bytes | bytearray) -> None:
+        self._patience.begin_body(self.service.now, 0)
         if self._farewell:
             return
         common = self._message
@@ -195,8 +199,6 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
             logger.exception("a connection was cut off")
             self.abort()
         self._busy = False
-        if not self._frames.is_amid:
-            self._patience.begin_body(self.service.now, 0)
         self.pace()
 
     def _doubt(self, now: float) -> None:

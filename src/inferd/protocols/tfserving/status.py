@@ -55,6 +55,10 @@ STATES = {
 }
 
 
+FAILED = "the version could not be loaded; the server's log says why"
+"""The reason itself may name paths."""
+
+
 def _status(version: VersionState) -> dict[str, Any]:
     failed = version.state == "failed"
     return {
@@ -62,6 +66,6 @@ def _status(version: VersionState) -> dict[str, Any]:
         "state": STATES.get(version.state, "UNKNOWN"),
         "status": {
             "error_code": "INTERNAL" if failed else "OK",
-            "error_message": version.reason if failed else "",
+            "error_message": FAILED if failed else "",
         },
     }
