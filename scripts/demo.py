@@ -155,7 +155,10 @@ def agrees(answer: Answer, rows: Rows, trained: Trained) -> bool:
     """Is this, bit for bit, what scikit-learn says about the same rows?"""
     return bool(
         np.array_equal(answer.labels, trained.model.predict(rows))
-        and np.array_equal(answer.probabilities, trained.model.predict_proba(rows))
+        and (
+            answer.probabilities is None
+            or np.array_equal(answer.probabilities, trained.model.predict_proba(rows))
+        )
     )
 
 
@@ -177,6 +180,8 @@ def _question_text(first: int, rows: Rows, features: Sequence[str]) -> str:
 
 
 def _answer_text(answer: Answer, classes: Sequence[str]) -> str:
+    if answer.probabilities is None:
+        return ", ".join(classes[label] for label in answer.labels)
     return ", ".join(
         f"{classes[label]} {probability[label]:.2f}"
         for label, probability in zip(answer.labels, answer.probabilities, strict=True)

@@ -32,7 +32,8 @@ class Answer(NamedTuple):
     """What came back for some rows, and how long it took the client."""
 
     labels: list[int]
-    probabilities: list[list[float]]
+    probabilities: list[list[float]] | None
+    """None where the protocol has only the predictions."""
     seconds: float
 
 
@@ -80,16 +81,30 @@ def ask_oip_with_tritonclient(served: Served, rows: Rows) -> Answer:
     client = InferenceServerClient(served.url.removeprefix("http://"))
     metadata = client.get_model_metadata(served.model)
     tensor = InferInput(metadata["inputs"][0]["name"], rows.shape, "FP32")
-    tensor.set_data_from_numpy(rows, binary_data=False)
-    wanted = [
-        InferRequestedOutput(output["name"], binary_data=False) for output in metadata["outputs"]
-    ]
+    tensor.set_data_from_numpy(rows)
+    wanted = [InferRequestedOutput(output["name"]) for output in metadata["outputs"]]
     start = time.perf_counter()
     reply = client.infer(served.model, [tensor], outputs=wanted)
     seconds = time.perf_counter() - start
     labels, probabilities = (reply.as_numpy(output.name()) for output in wanted)
     client.close()
     return Answer(labels.tolist(), probabilities.tolist(), seconds)
+
+
+def ask_tfserving_with_curl(served: Served, rows: Rows) -> Answer:
+    url = f"{served.url}/v1/models/{served.model}:predict"
+    reply, seconds = _curl(url, {"instances": _numbers(rows)})
+    outputs = [list(row.values()) for row in reply["predictions"]]
+    return Answer([label for label, _ in outputs], [p for _, p in outputs], seconds)
+
+
+def ask_mlflow_with_requests(served: Served, rows: Rows) -> Answer:
+    start = time.perf_counter()
+    body = {"inputs": _numbers(rows)}
+    reply = requests.post(f"{served.url}/invocations", json=body, timeout=10)
+    seconds = time.perf_counter() - start
+    reply.raise_for_status()
+    return Answer(reply.json()["predictions"], None, seconds)
 
 
 def ask_file_with_python(served: Served, rows: Rows) -> Answer:
@@ -104,7 +119,9 @@ QUESTIONS = (
     Question("curl", "plain", 1, ask_plain_with_curl),
     Question("requests", "plain", 3, ask_plain_with_requests),
     Question("curl", "Open Inference", 1, ask_oip_with_curl),
-    Question("tritonclient", "Open Inference", 3, ask_oip_with_tritonclient),
+    Question("tritonclient", "Open Inference, binary", 3, ask_oip_with_tritonclient),
+    Question("curl", "TensorFlow Serving", 3, ask_tfserving_with_curl),
+    Question("requests", "MLflow", 3, ask_mlflow_with_requests),
     Question("inferd.load", "(in Python)", 3, ask_file_with_python),
 )
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import requests
+import trustme
 import websockets
 from websockets.asyncio.client import connect as connect_async
 from websockets.sync.client import connect
@@ -125,6 +127,31 @@ def test_the_openapi_document_leaves_websockets_out(server: Server) -> None:
     assert {method for path in paths.values() for method in path} <= {"get", "post", "delete"}
     assert "/v1/predict/iris" in paths
     assert "/v1/stream/iris" not in paths
+
+
+@pytest.mark.slow
+def test_by_tls(models: Models, tmp_path: Path) -> None:
+    """wss: the same answers; a fault and a stop of the server are told as without TLS."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    tls = {"tls_cert": str(tmp_path / "cert.pem"), "tls_key": str(tmp_path / "key.pem")}
+    with inferd.serve(models.iris, max_body_bytes=1_000_000, **tls) as server:
+        with connect(_url(server), ssl=context) as client:
+            client.send(" " * 1_000_001)
+            with pytest.raises(websockets.exceptions.ConnectionClosedError, match="1009"):
+                client.recv()
+        with connect(_url(server), ssl=context) as client:
+            client.send(json.dumps([ROW] * 5000))
+            assert json.loads(client.recv())["predictions"] == [0] * 5000
+            thread = threading.Thread(target=server.stop)
+            thread.start()
+            with pytest.raises(websockets.exceptions.ConnectionClosedOK, match="1001"):
+                client.recv()
+            thread.join()
 
 
 @pytest.mark.slow
