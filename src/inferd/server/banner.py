@@ -103,9 +103,13 @@ def sentence(verdict: Verdict) -> str:
 
 
 def _pages(dialects: Sequence[Dialect]) -> list[tuple[str, str]]:
-    """The pages for people, and the first URL of each dialect."""
-    pages = [("docs", "/docs")]
+    """The pages for people, and the first URL of each dialect that no other one claims before
+    it."""
+    pages, taken = [("docs", "/docs")], set[tuple[str, str]]()
     for dialect in sorted(dialects, key=lambda d: d.precedence):
-        first = next((r for r in dialect.routes if r.method == "POST"), dialect.routes[0])
-        pages.append((dialect.name, first.path))
+        own = [route for route in dialect.routes if (route.method, route.path) not in taken]
+        taken |= {(route.method, route.path) for route in dialect.routes}
+        if own:
+            first = next((route for route in own if route.method == "POST"), own[0])
+            pages.append((dialect.name, first.path))
     return pages
