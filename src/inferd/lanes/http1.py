@@ -219,8 +219,10 @@ class Http1Connection(WritingHalf, Receiver):
 
     def _websocket_match(self) -> Match | None:
         """The operation that the client wants to ask by WebSocket, where it may."""
-        wants = self._fields[b"upgrade"].lower() == b"websocket" and not self._turns
-        if not wants or self._parser.get_method() != b"GET" or self.service.draining:
+        wants = self._fields[b"upgrade"].lower() == b"websocket" and not self._is_old_http()
+        # Nothing may be under way: what is paused for this protocol, the next would not hear of.
+        free = self._writable and not self._turns
+        if not (wants and free) or self._parser.get_method() != b"GET":
             return None
         try:
             return self.service.routes.find(WEBSOCKET.encode(), self._target)
