@@ -73,12 +73,13 @@ def test_new_connections_are_refused(stopping: Server, connect: Connect, until: 
     thread.join()
 
 
-def test_a_request_half_sent_is_answered(stopping: Server, connect: Connect) -> None:
+def test_a_request_half_sent_is_answered(stopping: Server, connect: Connect, until: Until) -> None:
     """A client that is in the middle of its request may finish it."""
     data = predict(ROW)
     other = connect(stopping.url).send(data[:-5])
     assert connect(stopping.url).send(predict(ROW)).answer().status == 200
     thread = _stop(stopping)
+    until(lambda: stopping._worker._services["main"].draining)
     answer = other.send(data[-5:]).answer()
     assert (answer.status, answer.header("connection")) == (200, "close")
     thread.join()

@@ -11,6 +11,7 @@ from typing import Any
 
 import httptools
 
+from inferd.clock import monotonic_ns
 from inferd.errors import InferdError, MalformedRequest, RouteNotFound
 from inferd.lanes import heads
 from inferd.lanes.asgi_bridge import AppTurn, Head
@@ -26,6 +27,8 @@ from inferd.protocols.base import WEBSOCKET, Message
 # A body at least as long is received where it is to lie: from there on that saves more than it
 # costs.
 LARGE_BODY = 256 * 1024
+
+LONG_TURN_NS = 5_000_000  # answering what one read brought takes microseconds, mostly
 
 GOODBYE_SECONDS = 0.5  # for a client's confirmation that TLS has ended, when the server stops
 
@@ -75,7 +78,17 @@ class Http1Connection(WritingHalf, Receiver):
                 return
         elif not self._reading_head:
             self._patience.heard = self.service.now
+        begun = monotonic_ns()
         self._feed(data)
+        if monotonic_ns() - begun > LONG_TURN_NS and not self._paused:
+            # A socket is read many times in one turn of the loop, and others wait meanwhile.
+            self._transport.pause_reading()
+            self.service.home.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Go on after others had their turn."""
+        if not self._paused and self in self.service.connections:
+            self._transport.resume_reading()
 
     def _feed(self, data: bytes) -> None:
         self._head_bytes += len(data)
@@ -278,17 +291,12 @@ class Http1Connection(WritingHalf, Receiver):
 
     def _open_app(self) -> None:
         """Hand a request that no dialect knows to the app, before its body."""
+        method, target = self._parser.get_method(), self._target
         if self.service.app is None:
-            self._error = RouteNotFound(
-                self._parser.get_method().decode("latin-1"), self._target.decode("latin-1")
-            )
+            self._error = RouteNotFound(method.decode("latin-1"), target.decode("latin-1"))
             return
-        head = Head(
-            self._parser.get_method(),
-            self._target,
-            tuple(self._headers),
-            self._parser.get_http_version(),
-        )
+        version = self._parser.get_http_version()
+        head = Head(method, target, tuple(self._headers), version)
         self._app = AppTurn(self, head, self._transport)
         self._turns.append(self._app)
         self._app.start()

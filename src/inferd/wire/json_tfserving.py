@@ -19,7 +19,7 @@ from inferd.tensors import Array, json_values
 
 T = TypeVar("T")
 
-EXACT = 1024
+EXACT = 64
 """Values of one array that are written in TensorFlow Serving's own digits, at 0.4 microseconds a
 value. Larger arrays have the fewest digits that tell the number apart in its own precision."""
 SLICE = 1 << 14  # elements written in one step
