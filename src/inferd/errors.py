@@ -12,7 +12,7 @@ InferdError
    - NotFound
      + RouteNotFound, ModelNotFound
    - MethodNotAllowed, UpgradeRequired
-   - PayloadTooLarge, UnsupportedEncoding, RequestTimeout
+   - PayloadTooLarge, UnsupportedEncoding, UnsupportedType, RequestTimeout
    - Unsupported               the model does not answer in this way
  * Refused                     right, but not now
    - NotReady, QueueFull, DeadlineExceeded, Cancelled
@@ -255,7 +255,13 @@ class PayloadTooLarge(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    """The body is of a type, or packed in a way, that this server does not read."""
+    """The body is packed in a way that this server does not read."""
+
+    code = Code.UNSUPPORTED_MEDIA_TYPE
+
+
+class UnsupportedType(RequestError):
+    """The body is of a media type that this URL does not read."""
 
     code = Code.UNSUPPORTED_MEDIA_TYPE
 

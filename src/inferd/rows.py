@@ -40,6 +40,8 @@ class RowReader:
         self._inner = self._only.shape[1:] if self._only else ()
         self._free = any(d < 0 for d in self._inner)
         self._width = prod(self._inner) if not self._free else -1
+        self.width = len(signature.inputs) if self._only is None else self._width
+        """How many values a row has; -1 where the signature leaves that free."""
         self._any_rows = all(spec.shape and spec.shape[0] < 0 for spec in signature.inputs)
         self._quick = -1
         """The length of a row that may be read at once; -1 where none may."""
@@ -77,9 +79,8 @@ class RowReader:
         An array stands for its numbers, true and false among them for 1 and 0; a list is held to
         what a row's values are held to.
         """
-        width = len(self._signature.inputs) if self._only is None else self._width
-        if len(columns) != width and not self._free:
-            raise WrongCount("columns", len(columns), width)
+        if len(columns) != self.width and not self._free:
+            raise WrongCount("columns", len(columns), self.width)
         if self._only is None:
             return self._checked(
                 {

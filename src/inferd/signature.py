@@ -92,7 +92,7 @@ class Checker:
     """Holds requests against one signature. One a version; it remembers which layouts it has let
     through."""
 
-    REMEMBERED = 1024  # distinct layouts of one model's requests; beyond that each is checked anew
+    REMEMBERED = 1024  # distinct layouts of one model's requests; beyond that all are forgotten
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
@@ -131,8 +131,9 @@ class Checker:
     def _remember(
         self, known: dict[Layout, Admitted], layout: Layout, admitted: Admitted
     ) -> Admitted:
-        if len(known) < self.REMEMBERED:
-            known[layout] = admitted
+        if len(known) >= self.REMEMBERED:  # filled with what does not come again
+            known.clear()
+        known[layout] = admitted
         return admitted
 
     def _check_wider(self, layout: Layout) -> Admitted:

@@ -1,6 +1,8 @@
 """``inferd.asgi()`` in somebody else's app, and alone."""
 
 import contextlib
+import gzip
+import json
 import threading
 import time
 import warnings
@@ -95,6 +97,23 @@ def test_oip(client: httpx.Client) -> None:
     answer = client.post("/models/v2/models/iris/infer", json={"inputs": [INPUT]})
     assert answer.status_code == 200
     assert answer.json()["outputs"][0]["data"] == [0]
+
+
+def test_other_dialects(client: httpx.Client) -> None:
+    """URLs with a colon in them, packed bodies and binary tensors are those of the server."""
+    rows = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+    answer = client.post("/models/v1/models/iris:predict", json=rows)
+    assert len(answer.json()["predictions"]) == 1
+    packed = gzip.compress(json.dumps({"inputs": rows["instances"]}).encode())
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+    answer = client.post("/models/invocations", content=packed, headers=headers)
+    assert answer.json() == {"predictions": [0]}
+    wanted = {"inputs": [INPUT], "parameters": {"binary_data_output": True}}
+    answer = client.post("/models/v2/models/iris/infer", json=wanted)
+    length = int(answer.headers["inference-header-content-length"])
+    told = json.loads(answer.content[:length])["outputs"]
+    sizes = [output["parameters"]["binary_data_size"] for output in told]
+    assert len(answer.content) == length + sum(sizes)
 
 
 def test_errors(client: httpx.Client) -> None:

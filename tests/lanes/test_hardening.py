@@ -3,6 +3,7 @@
 import json
 import time
 
+import psutil
 import pytest
 
 from inferd.server.embedded import Server
@@ -110,3 +111,81 @@ def test_what_is_no_request_id_does_not_come_back(
     """An id with spaces, or one of any length, is not repeated."""
     answer = connect(server.url).send(predict(ROW, headers=f"x-request-id: {name}\r\n")).answer()
     assert (answer.status, answer.header("x-request-id")) == (200, None)
+
+
+def test_a_body_in_a_million_chunks_costs_what_it_holds(server: Server, connect: Connect) -> None:
+    """Chunks of two bytes are joined as they come: the smallest parts make no largest request."""
+    head = request("POST", "/predict", None, "transfer-encoding: chunked\r\n")
+    client = connect(server.url).send(head + b"2\r\n  \r\n" * 200_000)
+    client.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY))
+    assert client.answer().status == 200
+
+
+def test_9112_6_3_an_announced_length_costs_nothing(server: Server, connect: Connect) -> None:
+    """A hundred clients that announce a body of 60 MB each, and send a byte, harm nobody."""
+    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 60000000\r\n\r\n{"
+    before = psutil.Process().memory_info().rss
+    clients = [connect(server.url).send(head) for _ in range(100)]
+    assert connect(server.url).lives()
+    assert psutil.Process().memory_info().rss - before < 300 << 20
+    assert len(clients) == 100
+
+
+def test_9110_15_5_9_a_refused_large_body_ends(strict: Server, connect: Connect) -> None:
+    """A client that goes on to send after the refusal is cut off nevertheless."""
+    client = connect(strict.url)
+    client.send(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n")
+    client.socket.settimeout(0.2)
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        try:
+            client.send(b" ")
+            if not client.socket.recv(1000):
+                return
+        except TimeoutError:
+            continue
+        except OSError:
+            return
+    pytest.fail("it was kept")
+
+
+def test_9110_7_8_a_thousand_offers_at_once(server: Server, connect: Connect) -> None:
+    """Requests that all offer another protocol are all answered."""
+    offer = b"GET /health HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+    client = connect(server.url).send(offer * 1000)
+    assert {answer.status for answer in client.answers(1000)} == {200}
+    assert client.lives()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_9110_7_8_an_offer_beside_close(server: Server, connect: Connect, version: str) -> None:
+    """What a head says beside its offer still holds."""
+    data = request("GET", "/health", None, "connection: close, upgrade\r\nupgrade: x\r\n", version)
+    client = connect(server.url).send(data)
+    assert client.answer().header("connection") == "close"
+    assert client.is_closed()
+
+
+def test_9110_9_3_6_connect_with_an_offer(server: Server, connect: Connect) -> None:
+    """A tunnel is refused, and the client is told."""
+    data = b"CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+    client = connect(server.url).send(data)
+    assert client.answer().status >= 400
+    assert client.is_closed()
+
+
+def test_9110_8_6_the_length_of_head_is_that_of_get(server: Server, connect: Connect) -> None:
+    """Also where the answer is packed."""
+    client = connect(server.url)
+    for target in ("/v2/models/iris/config", "/v2/models/iris"):
+        line = "accept-encoding: gzip\r\n"
+        get = client.send(request("GET", target, None, line)).answer()
+        head = client.send(request("HEAD", target, None, line)).answer("HEAD")
+        assert head.header("content-length") == get.header("content-length")
+
+
+def test_an_error_after_head_has_its_body(server: Server, connect: Connect) -> None:
+    """What is no request at all is no HEAD either."""
+    client = connect(server.url).send(request("HEAD", "/v2") + b"\x00\x01")
+    assert client.answer("HEAD").status == 200
+    assert document(client.answer())["error"]

@@ -21,7 +21,7 @@ from inferd.errors import (
     NotReady,
     QueueFull,
     RunFailed,
-    UnsupportedEncoding,
+    UnsupportedType,
 )
 from inferd.pipeline import Pipeline
 from inferd.protocols.base import Message
@@ -308,7 +308,7 @@ def test_wrong_csv(pipeline: Make, name: str, sent: bytes, text: str) -> None:
 )
 def test_other_content_types(pipeline: Make, content_type: bytes, text: str) -> None:
     """Refused with MLflow's sentences."""
-    with pytest.raises(UnsupportedEncoding) as raised:
+    with pytest.raises(UnsupportedType) as raised:
         _mlflow(pipeline, "iris").payload(INVOKE, b"{}", {b"content-type": content_type})
     assert text in _told(raised.value)["message"]
 
@@ -336,7 +336,7 @@ def test_several_models_and_no_default(pipeline: Make) -> None:
         (NotReady("no"), "TEMPORARILY_UNAVAILABLE"),
         (QueueFull("no"), "RESOURCE_EXHAUSTED"),
         (RunFailed("no"), "INTERNAL_ERROR"),
-        (UnsupportedEncoding("no"), "BAD_REQUEST"),
+        (UnsupportedType("no"), "BAD_REQUEST"),
     ],
 )
 def test_errors_have_the_names_of_mlflow(error: InferdError, code: str) -> None:

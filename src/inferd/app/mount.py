@@ -63,7 +63,7 @@ class MountedServer:
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        target = quote(path).encode()  # it was decoded once, and routes decode again
+        target = quote(path, safe="/:").encode()  # it was decoded once, and routes decode again
         try:
             match = self._routes.find(scope["method"].encode(), target)
         except InferdError as error:

@@ -84,6 +84,9 @@ class Exchange(Turn):
     def _decoded(self, done: Done[Call]) -> None:
         self.reads = False
         self._carrier.pace()
+        if self.cancelled:
+            self.done = True
+            return
         try:
             self.begin(done.result())
         except Exception as error:  # noqa: BLE001 - the transport boundary
@@ -189,7 +192,7 @@ class Exchange(Turn):
 
     def _coding(self, payload: Payload) -> bytes:
         accept = self.message.headers.get(b"accept-encoding", b"")
-        if not accept or payload.size < PACKED_FROM or self.match.head_only:
+        if not accept or payload.size < PACKED_FROM:
             return b""
         return codings.wanted(accept)
 
@@ -203,7 +206,8 @@ class Exchange(Turn):
         self._working = False
         if self.done:
             return
-        self._payload = done.value
+        error = done.error
+        self._payload = own(error) if isinstance(error, Exception) else done.value
         if self._ended:
             self.end()
 

@@ -89,10 +89,22 @@ def fault(
     return None
 
 
-def whole(method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def whole(
+    method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], *, old_http: bool = False
+) -> bytes:
     """The head as bytes."""
     fields = b"".join([b"%b: %b\r\n" % field for field in headers])
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, fields)
+    return b"%b %b HTTP/1.%d\r\n%b\r\n" % (method, target, not old_http, fields)
+
+
+def collect(chunks: list[bytes | bytearray], chunk: bytes) -> None:
+    """Add *chunk* to those of a body. Small ones are joined: each would cost more than it holds."""
+    if not chunks or len(chunk) >= SMALL_CHUNK:
+        chunks.append(chunk)
+    elif isinstance(chunks[-1], bytearray):
+        chunks[-1] += chunk
+    else:
+        chunks.append(bytearray(chunk))
 
 
 def head_size(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -133,12 +145,29 @@ def expects_go_ahead(fields: Mapping[bytes, bytes]) -> bool:
     return fields.get(b"expect", b"").lower() == b"100-continue"
 
 
-def without_offer(method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def without_offer(
+    method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], *, old_http: bool
+) -> bytes:
     """The head of a request without its offer to speak another protocol."""
-    return whole(method, target, [field for field in headers if field[0] not in OFFER])
+    kept = []
+    for name, value in headers:
+        if name == b"connection":
+            tokens = [token.strip() for token in value.split(b",")]
+            kept.append((name, b", ".join(t for t in tokens if t.lower() not in OFFER)))
+        elif name not in OFFER:
+            kept.append((name, value))
+    return whole(
+        method, target, [f for f in kept if f[0] != b"connection" or f[1]], old_http=old_http
+    )
 
 
-OFFER = frozenset({b"upgrade", b"connection", b"http2-settings"})
+def no_tunnel() -> Unsupported:
+    """What a client is told that asks for a tunnel."""
+    return Unsupported("no tunnel is opened here", expected="a request for a path")
+
+
+OFFER = frozenset({b"upgrade", b"http2-settings"})
+SMALL_CHUNK = 4096
 SPECIAL = frozenset({b"accept-encoding", b"connection", b"x-request-id"})
 UNLEARNT = frozenset(
     {

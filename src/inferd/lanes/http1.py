@@ -16,17 +16,13 @@ from inferd.errors import InferdError, MalformedRequest, RouteNotFound
 from inferd.lanes import heads
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange, own
-from inferd.lanes.large_body import LargeBody, Receiver
+from inferd.lanes.large_body import LARGE, LargeBody, Receiver
 from inferd.lanes.routing import Match, origin_form
 from inferd.lanes.service import Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
 from inferd.lanes.writing import WritingHalf
 from inferd.log import logger
-from inferd.protocols.base import WEBSOCKET, Message
-
-# A body at least as long is received where it is to lie: from there on that saves more than it
-# costs.
-LARGE_BODY = 256 * 1024
+from inferd.protocols.base import Message
 
 LONG_TURN_NS = 5_000_000  # answering what one read brought takes microseconds, mostly
 
@@ -80,23 +76,31 @@ class Http1Connection(WritingHalf, Receiver):
             self._patience.heard = self.service.now
         begun = monotonic_ns()
         self._feed(data)
-        if monotonic_ns() - begun > LONG_TURN_NS and not self._paused:
+        if monotonic_ns() - begun > LONG_TURN_NS and self._reads():
             # A socket is read many times in one turn of the loop, and others wait meanwhile.
             self._transport.pause_reading()
             self.service.home.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
         """Go on after others had their turn."""
-        if not self._paused and self in self.service.connections:
+        if self._reads():
             self._transport.resume_reading()
 
+    def _reads(self) -> bool:
+        return not self._paused and self in self.service.connections
+
     def _feed(self, data: bytes) -> None:
+        while data and not self._deaf:
+            data = self._parse(data)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Give *data* to the parser; what is to be given to it next."""
         self._head_bytes += len(data)
-        self._data = data if self._idle else b""
+        self._data, left = data if self._idle else b"", b""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._answer_offer(data[offer.args[0] :])
+            left = self._answer_offer(data[offer.args[0] :])
         except httptools.HttpParserCallbackError:  # a fault of ours, below, and not of the bytes
             logger.exception("a connection was cut off")
             self.abort()
@@ -108,6 +112,7 @@ class Http1Connection(WritingHalf, Receiver):
             begun = b"".join(self._chunks)
             rest = LargeBody(self, self._transport, begun, self._awaited)
             self._transport.set_protocol(rest)
+        return left
 
     def body_progressed(self, size: int) -> None:
         self._size, self._patience.heard = size, self.service.now
@@ -152,8 +157,7 @@ class Http1Connection(WritingHalf, Receiver):
             return
         self._patience.begin_body(service.now, 0)
         self._fields = fields = dict(self._headers)
-        fault = heads.fault(self._headers, fields, old_http=self._is_old_http())
-        if fault:
+        if fault := heads.fault(self._headers, fields, old_http=self._is_old_http()):
             self._refuse(fault)
             return
         if b"upgrade" in fields and self._parser.should_upgrade():
@@ -166,10 +170,8 @@ class Http1Connection(WritingHalf, Receiver):
             self._match = service.routes.find(self._parser.get_method(), self._target)
         except InferdError as error:
             self._error = error
-        if (
-            len(fields.get(b"content-length", b"")) >= service.limits.long_length
-            or b"expect" in fields
-        ):
+        length = len(fields.get(b"content-length", b""))
+        if length >= service.limits.long_length or b"expect" in fields:
             self._heed(fields)
         if self._match is None and self._error is None and not self._deaf:
             self._open_app()
@@ -184,7 +186,7 @@ class Http1Connection(WritingHalf, Receiver):
         elif self._app:
             self._app.feed(chunk)
         elif self._match:
-            self._chunks.append(chunk)
+            heads.collect(self._chunks, chunk)
 
     def on_message_complete(self) -> None:
         self._idle, self._reading_head, self._head_bytes = True, True, 0
@@ -202,25 +204,26 @@ class Http1Connection(WritingHalf, Receiver):
             self._tell(Turn(keep_alive), self._error)
         self._begin()
 
-    def _answer_offer(self, rest: bytes) -> None:
+    def _answer_offer(self, rest: bytes) -> bytes:
         """Speak WebSocket where that is asked for and spoken; otherwise serve the request as if it
         had offered no other protocol (RFC 9110, section 7.8).
 
         The parser takes what comes after such a head for that protocol, a body too: another one
-        reads the same request without the offer.
+        reads the same request without the offer, which is returned with the *rest*.
         """
         if self._deaf:
-            return
+            return b""
         method, target, headers = self._parser.get_method(), self._target, self._headers
         if method == b"CONNECT":
-            self._deaf = True
-            return
+            self._refuse(heads.no_tunnel())
+            return b""
         match = self._websocket_match()
-        self._begin()
         if match is None:
+            plain = heads.without_offer(method, target, headers, old_http=self._is_old_http())
+            self._begin()
             self._parser = httptools.HttpRequestParser(self)
-            self.data_received(heads.without_offer(method, target, headers) + rest)
-            return
+            return plain + rest
+        self._begin()
         from inferd.lanes.websocket import WebSocketConnection  # few servers have such a client
 
         self.service.connections.discard(self)
@@ -229,18 +232,16 @@ class Http1Connection(WritingHalf, Receiver):
         self._transport.set_protocol(connection)
         connection.connection_made(self._transport)
         connection.data_received(rest)
+        return b""
 
     def _websocket_match(self) -> Match | None:
         """The operation that the client wants to ask by WebSocket, where it may."""
-        wants = self._fields[b"upgrade"].lower() == b"websocket" and not self._is_old_http()
         # Nothing may be under way: what is paused for this protocol, the next would not hear of.
-        free = self._writable and not self._turns
-        if not (wants and free) or self._parser.get_method() != b"GET":
+        if self._is_old_http() or self._turns or not self._writable:
             return None
-        try:
-            return self.service.routes.find(WEBSOCKET.encode(), self._target)
-        except InferdError:
+        if self._fields[b"upgrade"].lower() != b"websocket" or self._parser.get_method() != b"GET":
             return None
+        return self.service.routes.find_websocket(self._target)
 
     def _answer_known(self, known: heads.KnownHead, data: bytes) -> None:
         """Answer a whole request whose head was parsed before: on this path there is no parser."""
@@ -291,12 +292,11 @@ class Http1Connection(WritingHalf, Receiver):
 
     def _open_app(self) -> None:
         """Hand a request that no dialect knows to the app, before its body."""
-        method, target = self._parser.get_method(), self._target
+        method, version = self._parser.get_method(), self._parser.get_http_version()
         if self.service.app is None:
-            self._error = RouteNotFound(method.decode("latin-1"), target.decode("latin-1"))
+            self._error = RouteNotFound(method.decode("latin-1"), self._target.decode("latin-1"))
             return
-        version = self._parser.get_http_version()
-        head = Head(method, target, tuple(self._headers), version)
+        head = Head(method, self._target, tuple(self._headers), version)
         self._app = AppTurn(self, head, self._transport)
         self._turns.append(self._app)
         self._app.start()
@@ -354,20 +354,20 @@ class Http1Connection(WritingHalf, Receiver):
     def _heed(self, fields: Mapping[bytes, bytes]) -> None:
         """Act on the headers that concern the transfer itself."""
         limits = self.service.limits
-        size = heads.announced_excess(fields, limits.body_bytes)
-        if size:
+        if size := heads.announced_excess(fields, limits.body_bytes):
             self._refuse(heads.too_large(size, limits.body_bytes))
             return
         if heads.expects_go_ahead(fields) and not self._turns and not self._is_old_http():
             self._transport.write(heads.GO_AHEAD)
         length = heads.announced_length(fields)
-        self._awaited = length if self._match and length >= LARGE_BODY else 0
+        self._awaited = length if self._match and length >= LARGE else 0
 
     def _refuse(self, error: InferdError) -> None:
         """Answer with *error*, and hear nothing more on this connection."""
         if self._deaf:
             return
         self._deaf, self._patience.heard = True, self.service.now
+        self._transport.set_protocol(self)  # what is left of a large body is not kept any more
         if self._app:
             self._drop_app()
         turn = Turn(keep_alive=False)
@@ -392,7 +392,7 @@ class Http1Connection(WritingHalf, Receiver):
             self._turns.append(turn)
         turn.done = True
         field = connection_field(turn, old_http=self._is_old_http())
-        if self._parser.get_method() == b"HEAD":
+        if self._target and self._parser.get_method() == b"HEAD":
             body = b""
         self.send(turn, head + field + b"\r\n" + body, last=True)
 

@@ -3,6 +3,9 @@ pieces."""
 
 import asyncio
 
+LARGE = 256 * 1024  # bytes of a body from which on this saves more than it costs
+STEP = 1 << 20  # bytes of room at first; it doubles from there on
+
 
 class Receiver(asyncio.Protocol):
     """The connection whose body it is, and the transport's protocol again after that."""
@@ -21,24 +24,24 @@ class LargeBody(asyncio.BufferedProtocol):
         self, owner: Receiver, transport: asyncio.Transport, begun: bytes, size: int
     ) -> None:
         self._owner, self._transport = owner, transport
-        # Zeroed pages cost no memory before they are written to: a length that is announced only
-        # takes none.
-        self._body = bytearray(size)
-        self._body[: len(begun)] = begun
-        self._room, self._filled = memoryview(self._body), len(begun)
+        self._size, self._filled = size, len(begun)
+        # It grows as it comes, so that a length that is only announced costs nothing.
+        self._body = bytearray(begun)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go: never beyond the body, so that what follows it is not read
         here."""
-        return self._room[self._filled :]
+        body = self._body
+        if self._filled == len(body):
+            body += bytes(min(self._size - len(body), max(len(body), STEP)))
+        return memoryview(body)[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes were received."""
         self._filled += nbytes
-        if self._filled < len(self._body):
+        if self._filled < self._size:
             self._owner.body_progressed(self._filled)
             return
-        self._room.release()
         self._transport.set_protocol(self._owner)
         self._owner.body_arrived(self._body)
 

@@ -8,7 +8,13 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from inferd.calls import Call, Handler
-from inferd.errors import InvalidInput, MalformedRequest, MethodNotAllowed, UpgradeRequired
+from inferd.errors import (
+    InferdError,
+    InvalidInput,
+    MalformedRequest,
+    MethodNotAllowed,
+    UpgradeRequired,
+)
 from inferd.protocols.base import WEBSOCKET, Dialect, Operation, Route
 
 
@@ -62,6 +68,13 @@ class Routes:
                     self._kept.clear()
                 self._kept[key] = match
         return match
+
+    def find_websocket(self, target: bytes) -> Match | None:
+        """The match of what is asked by messages at *target*; None where nothing is."""
+        try:
+            return self.find(WEBSOCKET.encode(), target)
+        except InferdError:
+            return None
 
     def _find(self, method: bytes, target: bytes) -> Match | None:
         path, _, query = target.partition(b"?")

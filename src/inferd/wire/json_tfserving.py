@@ -77,8 +77,9 @@ def _parse_float(token: str) -> float:
 _SPACE = " \t\r\n"
 _DECODER = json.JSONDecoder(parse_float=_parse_float, strict=False)
 _MAY_BE_FOREIGN = re.compile(r"Inf(?!inity)|-NaN")
-_FOREIGN = re.compile(r'"(?:[^"\\]|\\.)*"|Inf(?!inity)|-NaN', re.DOTALL)
-"""What Python's reader spells otherwise; strings are matched so that nothing in them is."""
+_FOREIGN = re.compile(r'"(?:[^"\\]|\\.)*"?|Inf(?!inity)|-NaN', re.DOTALL)
+"""What Python's reader spells otherwise; strings are matched so that nothing in them is. One that
+never ends is matched, too: else it would be tried anew from each quote in it."""
 
 
 def _as_python(found: re.Match[str]) -> str:

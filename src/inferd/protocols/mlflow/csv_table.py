@@ -4,7 +4,7 @@ An empty cell is a missing number. Rows are counted from 0, after the names, as 
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO, TextIOWrapper
 from itertools import islice
 from math import nan
@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 
 from inferd.calls import Handle
-from inferd.errors import MalformedRequest, WrongCount, WrongValue
+from inferd.errors import InvalidInput, MalformedRequest, WrongCount, WrongValue
 from inferd.protocols.mlflow.frames import column_order
 from inferd.protocols.mlflow.read import Table, joined
 from inferd.tensors import Array, Datatype
 
 CELLS = 1 << 13  # read in one step: a few milliseconds
+UNKNOWN = 16  # columns beside each one that the model names
+COLUMNS = 1 << 12  # columns that any model may be sent
+FREE_COLUMNS = 1 << 16  # of a model that takes rows of any width
+TEXT_COMMAS = 1 << 17  # in the texts of one row: as many as csv lets one cell be long
 
 
 def read_csv(handle: Handle, body: bytes) -> Table:
@@ -26,26 +30,58 @@ def read_csv(handle: Handle, body: bytes) -> Table:
     # A byte order mark is what Excel writes before UTF-8.
     text = TextIOWrapper(BytesIO(body), "utf-8-sig", newline="")
     try:
-        # pandas, too, passes over empty lines
-        return _read(handle, (line for line in csv.reader(text, strict=True) if line))
+        return _read(handle, _Rows(text, most_columns(handle.reader.width)))
     except UnicodeDecodeError:
         raise MalformedRequest("the body is not UTF-8") from None
     except csv.Error as error:
         raise MalformedRequest(f"the body is not CSV: {error}") from None
 
 
-def _read(handle: Handle, lines: Iterator[list[str]]) -> Table:
+def most_columns(width: int) -> int:
+    """How many columns are read for a model whose rows have *width* values, or any number of them
+    where that is -1."""
+    return FREE_COLUMNS if width < 0 else max(COLUMNS, UNKNOWN * width)
+
+
+class _Rows:
+    """The rows of a CSV, none of which has many more cells than *most*."""
+
+    def __init__(self, lines: Iterable[str], most: int) -> None:
+        self._lines, self._most = lines, most
+        self._commas = 0  # since the last row
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """The rows, one by one. Raises InvalidInput for one that is too wide."""
+        for row in csv.reader(self._bounded(), strict=True):
+            self._commas = 0
+            if len(row) > self._most:
+                raise self._too_wide()
+            if row:  # pandas, too, passes over empty lines
+                yield row
+
+    def _bounded(self) -> Iterator[str]:
+        """The lines; csv makes a list of a row's cells however many they are."""
+        for line in self._lines:
+            self._commas += line.count(",")
+            if self._commas > self._most + TEXT_COMMAS:
+                raise self._too_wide()
+            yield line
+
+    def _too_wide(self) -> InvalidInput:
+        return InvalidInput("the CSV has too many columns", expected=f"at most {self._most}")
+
+
+def _read(handle: Handle, rows: Iterable[list[str]]) -> Table:
+    lines = iter(rows)
     header = next(lines, [])
     if not header:
         raise MalformedRequest("the CSV is empty", expected="a row of names, then rows of values")
-    order = column_order(handle.reader.names, header) or range(len(header))
+    order = _order(handle, header)
     names = [header[at] for at in order]
     types = _types(handle, len(names))
     parts, count, step = [], 0, max(1, CELLS // len(header))
-    while piece := list(islice(lines, step)):
-        for at, row in enumerate(piece, count):
-            if len(row) != len(header):
-                raise WrongCount("CSV", len(row), len(header), where=f"in row {at}")
+    checked = _of_width(lines, len(header))
+    while piece := list(islice(checked, step)):
         cells = list(zip(*piece, strict=True))
         columns = [
             _column(cells[place], datatype, name, count)
@@ -54,6 +90,25 @@ def _read(handle: Handle, lines: Iterator[list[str]]) -> Table:
         parts.append(handle.reader.table(columns))
         count += len(piece)
     return Table(joined(parts), count)
+
+
+def _order(handle: Handle, header: list[str]) -> Sequence[int]:
+    """Where the values of a row stand. Raises InvalidInput."""
+    order = column_order(handle.reader.names, header)
+    if order is not None:
+        return order
+    width = handle.reader.width
+    if len(header) != width and width >= 0:
+        raise WrongCount("columns", len(header), width)
+    return range(len(header))
+
+
+def _of_width(rows: Iterator[list[str]], width: int) -> Iterator[list[str]]:
+    """*rows*, each held to *width* before the next is read."""
+    for at, row in enumerate(rows):
+        if len(row) != width:
+            raise WrongCount("CSV", len(row), width, where=f"in row {at}")
+        yield row
 
 
 def _types(handle: Handle, width: int) -> list[Datatype]:

@@ -181,10 +181,7 @@ def _no_form(body: bytes) -> MalformedRequest:
 def _decode_large(handle: Handle, body: bytes) -> FrameRequest:
     """As ``decode``, some thousand rows at a time."""
     depths = (LISTS_DEPTH, COLUMNS_DEPTH)
-    first, second = reversed(depths) if _COLUMNS.match(body) else depths
-    parted = cut(body, first)
-    if not parted.arrays:
-        parted = cut(body, second)
+    parted = cut(body, *(reversed(depths) if _COLUMNS.match(body) else depths))
     document = decode(parted.skeleton, _DOCUMENT)
     found = list(_numbers(document))
     if parted.arrays and sorted(found) != list(range(len(parted.arrays))):

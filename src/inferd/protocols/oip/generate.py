@@ -112,7 +112,7 @@ def _read(body: bytes) -> Fields:
     """The fields of a request. The long lists of a large one are left as text."""
     if len(body) <= LARGE:
         return decode(body, _DOCUMENT)
-    pieces = cut(body, DEPTH, b' {"long list":%d} ')
+    pieces = cut(body, DEPTH, marker=b' {"long list":%d} ', flat=True)
     fields = decode(pieces.skeleton, _DOCUMENT)
     cuts = {
         name: value["long list"]

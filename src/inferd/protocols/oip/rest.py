@@ -98,7 +98,7 @@ class Infer(Operation):
 
     def _decode_large(self, text: bytes, message: Message, lookup: Lookup) -> InferRequest:
         """As ``decode``, where the document is *text*, some thousand values at a time."""
-        pieces = cut(text, DEPTH)
+        pieces = cut(text, DEPTH, flat=True)
         document = decode(pieces.skeleton, _CUT_DOCUMENT)
         handle = _handle(message, lookup)
         admitted = self._admit(handle.checker, layout(document.inputs))

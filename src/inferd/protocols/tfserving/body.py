@@ -8,7 +8,7 @@ import msgspec
 
 from inferd.errors import InvalidInput, MalformedRequest
 from inferd.protocols.tfserving.signatures import DEFAULT
-from inferd.wire.json_large import LARGE, LongArray, cut
+from inferd.wire.json_large import LARGE, LongArray, check_weight, cut
 from inferd.wire.json_tfserving import decode, dump
 
 
@@ -51,9 +51,10 @@ class Long:
         self._array = array
 
     def __iter__(self) -> Iterator[list[Any]]:
-        """The pieces. Raises MalformedRequest."""
+        """The pieces. Raises MalformedRequest, or PayloadTooLarge for one that is too heavy."""
         pieces = self._array.pieces
         for piece in pieces:
+            check_weight(piece)
             values = decode(b"[" + piece + b"]", _PIECE, whole=True)
             if not values and len(pieces) > 1:  # two commas in a row, or one at an end
                 raise MalformedRequest("JSON Parse error: Invalid value.")
