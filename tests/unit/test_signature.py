@@ -89,12 +89,18 @@ def test_faults_are_told_in_the_order_of_precedence(
 
 
 def test_the_checker_remembers_only_so_many_layouts() -> None:
-    """Ever new shapes cannot make it grow without bound, and are all checked."""
+    """Ever new shapes cannot make it grow without bound, are all checked, and do not keep it from
+    remembering what comes after them."""
     checker = Checker(TWO)
     for rows in range(Checker.REMEMBERED + 10):
         sent = (("A", "FP32", (rows, 4)), ("B", "INT64", (rows, 2, 1)))
         assert checker.admit(sent).rows == rows
-    assert len(checker._admitted) == Checker.REMEMBERED
+        assert len(checker._admitted) <= Checker.REMEMBERED
+    assert checker.admit(RIGHT) is checker.admit(RIGHT)
+    for rows in range(Checker.REMEMBERED + 10):
+        checker.admit_wider((("A", "FP32", (rows, 4)), ("B", "INT32", (rows, 2, 1))))
+        assert len(checker._admitted_wider) <= Checker.REMEMBERED
+    assert checker.admit_wider(RIGHT) is checker.admit_wider(RIGHT)
 
 
 def test_a_model_without_a_batch_axis_has_one_row() -> None:

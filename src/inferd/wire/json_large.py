@@ -59,7 +59,8 @@ def _cut_well(piece: bytes, before: int, after: int) -> bool:
 def check_weight(text: bytes) -> None:
     """Raise PayloadTooLarge where to parse *text* at once would keep all else waiting for long.
 
-    It is the number of values that counts: a string or a number may have any length.
+    It is the number of values that counts, however long their texts are. Commas and brackets within
+    strings are not told from others: only a text of little else is ever too heavy for them.
     """
     if len(text) <= LONG_PIECE:
         return
@@ -71,7 +72,7 @@ def check_weight(text: bytes) -> None:
         if weight > HEAVIEST:
             raise PayloadTooLarge(
                 "one element of the JSON holds too many values",
-                expected=f"at most some {HEAVIEST // 2} in one row or tensor within a list",
+                expected=f"at most {HEAVIEST} in one row or tensor, each list counting as {LIST}",
                 cure="Send it as a flat list or as binary data, as the Open Inference Protocol "
                 "has them, or in smaller requests.",
             )
@@ -99,7 +100,7 @@ def cut(document: bytes, *depths: int, marker: bytes = b" %d ", flat: bool = Fal
     found = next((c for d in depths if (c := _cut(document, d, marker, flat)).arrays), None)
     if found is None:
         check_weight(document)
-        return Cut(document, ())
+        return Cut(bytes(document), ())
     return found
 
 
@@ -158,7 +159,7 @@ def _landmarks(document: bytes, depth: int, flat: bool) -> tuple[Positions, ...]
                 np.flatnonzero(opens & (levels == depth)) + start,
                 np.flatnonzero(closes & (levels == depth - 1)) + start,
                 commas + start,
-                levels[commas] - depth,
+                levels[commas].astype(np.intp) - depth,
             )
         )
         level, start = int(levels[-1]), start + len(window)
