@@ -439,11 +439,12 @@ def test_a_client_that_takes_nothing_is_cut_off(
 
 def test_a_handshake_that_comes_too_late_is_refused(stage: ScriptedService) -> None:
     """A server that stops says so in the dialect's form."""
+    fields = [(key.lower().encode(), value.encode()) for key, value in OFFER.items()]
     match = stage.service.routes.find(b"WEBSOCKET", b"/one")
     assert match is not None
-    assert shake(stage.service, match, head("/one")).message is not None
+    assert shake(stage.service, match, fields).message is not None
     stage.service.draining = True
-    answer, message = shake(stage.service, match, head("/one"))
+    answer, message = shake(stage.service, match, fields)
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert message is None
 

@@ -38,9 +38,8 @@ class Refusal(NamedTuple):
     field: bytes = b""
 
 
-def shake(service: Service, match: Match, head: bytes) -> Shaken:
-    """Answer an opening handshake; *head* is that of its request, as ``heads.whole`` writes it."""
-    fields = _fields(head)
+def shake(service: Service, match: Match, fields: Fields) -> Shaken:
+    """Answer the opening handshake with these headers, whose names are in lower case."""
     message = Message(b"", match.path, dict(fields), match.query)
     try:
         message.principal = service.door(message.headers)
@@ -130,12 +129,6 @@ def _refused(service: Service, match: Match, message: Message, refusal: Refusal)
             payload.body,
         )
     )
-
-
-def _fields(head: bytes) -> Fields:
-    """The headers, with names in lower case."""
-    lines = [line.partition(b": ") for line in head.split(b"\r\n")[1:] if line]
-    return [(name.lower(), value) for name, _, value in lines]
 
 
 def _values(fields: Fields, name: bytes) -> list[bytes]:

@@ -89,14 +89,6 @@ def fault(
     return None
 
 
-def whole(
-    method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], *, old_http: bool = False
-) -> bytes:
-    """The head as bytes."""
-    fields = b"".join([b"%b: %b\r\n" % field for field in headers])
-    return b"%b %b HTTP/1.%d\r\n%b\r\n" % (method, target, not old_http, fields)
-
-
 def collect(chunks: list[bytes | bytearray], chunk: bytes) -> None:
     """Add *chunk* to those of a body. Small ones are joined: each would cost more than it holds."""
     if not chunks or len(chunk) >= SMALL_CHUNK:
@@ -153,12 +145,12 @@ def without_offer(
     for name, value in headers:
         if name == b"connection":
             tokens = [token.strip() for token in value.split(b",")]
-            kept.append((name, b", ".join(t for t in tokens if t.lower() not in OFFER)))
-        elif name not in OFFER:
-            kept.append((name, value))
-    return whole(
-        method, target, [f for f in kept if f[0] != b"connection" or f[1]], old_http=old_http
-    )
+            value = b", ".join(token for token in tokens if token.lower() not in OFFER)
+            if not value:
+                continue
+        if name not in OFFER:
+            kept.append(b"%b: %b\r\n" % (name, value))
+    return b"%b %b HTTP/1.%d\r\n%b\r\n" % (method, target, not old_http, b"".join(kept))
 
 
 def no_tunnel() -> Unsupported:

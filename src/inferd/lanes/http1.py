@@ -227,8 +227,7 @@ class Http1Connection(WritingHalf, Receiver):
         from inferd.lanes.websocket import WebSocketConnection  # few servers have such a client
 
         self.service.connections.discard(self)
-        head = heads.whole(method, target, headers)
-        connection = WebSocketConnection(self.service, match, head)
+        connection = WebSocketConnection(self.service, match, headers)
         self._transport.set_protocol(connection)
         connection.connection_made(self._transport)
         connection.data_received(rest)

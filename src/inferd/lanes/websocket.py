@@ -20,7 +20,7 @@ amid a message or answers no ping.
 
 import asyncio
 
-from inferd.lanes.handshake import shake
+from inferd.lanes.handshake import Fields, shake
 from inferd.lanes.message_turn import MessageTurn
 from inferd.lanes.routing import Match
 from inferd.lanes.service import Service
@@ -37,11 +37,12 @@ AT_ONCE = 64
 
 
 class WebSocketConnection(WritingHalf, asyncio.Protocol):
-    """One client's connection, from the head of its opening handshake on, which matched *match*."""
+    """One client's connection, from its opening handshake on, which matched *match* and had the
+    headers *fields*."""
 
-    def __init__(self, service: Service, match: Match, head: bytes) -> None:
+    def __init__(self, service: Service, match: Match, fields: Fields) -> None:
         super().__init__(service)
-        self._match, self._head = match, head
+        self._match, self._fields = match, fields
         self._frames = Frames(self, service.limits.body_bytes)
         self._message = Message(b"", match.path)
         """What all messages have in common."""
@@ -64,7 +65,7 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a stream's is one
         self.service.connections.add(self)
-        answer, message = shake(self.service, self._match, self._head)
+        answer, message = shake(self.service, self._match, self._fields)
         self._transport.write(answer)
         if message is None:
             self._deaf = True
