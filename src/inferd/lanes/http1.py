@@ -17,6 +17,7 @@ from inferd.lanes import heads
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange, own
 from inferd.lanes.large_body import LARGE, LargeBody, Receiver
+from inferd.lanes.patience import undelivered
 from inferd.lanes.routing import Match, origin_form
 from inferd.lanes.service import Service
 from inferd.lanes.turn import Turn, connection_field, error_answer
@@ -319,10 +320,10 @@ class Http1Connection(WritingHalf, Receiver):
                 self._transport.pause_reading()
 
     def tick(self, now: float) -> None:
-        patience, unsent = self._patience, self._transport.get_write_buffer_size()
+        patience = self._patience
         if self._transport.is_closing() and not self._transport.can_write_eof():
             self._see_off(now)
-        elif not self._writable and patience.is_stalled(now, unsent):
+        elif not self._writable and patience.is_stalled(now, undelivered(self._transport)):
             self.abort()
         elif self._paused or (self._turns and (self._reading_head or self._deaf)):
             return  # the client waits for us

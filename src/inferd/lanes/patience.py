@@ -61,22 +61,22 @@ class Patience:
 
 
 def undelivered(transport: asyncio.Transport) -> int:
-    """Bytes that the system has not yet brought to the client: none only where nothing that was
-    written is left anywhere. For the time between two writes: the transport tries each at once, and
-    keeps only what the system has no room for."""
+    """Bytes that were written and not yet brought to the client: the transport keeps some, and
+    the system others. The transport's alone would tell a steady reader late: the system
+    takes more of them only when a good part of its own has left."""
     kept, socket = transport.get_write_buffer_size(), transport.get_extra_info("socket")
-    if kept or socket is None:
+    if socket is None:
         return kept or UNKNOWN
     try:
         if sys.platform == "darwin":
-            return int(socket.getsockopt(SOL_SOCKET, SO_NWRITE))
+            return kept + int(socket.getsockopt(SOL_SOCKET, SO_NWRITE))
         import fcntl
         import termios
 
         asked = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
     except (ImportError, OSError, ValueError):
-        return UNKNOWN
-    return int.from_bytes(asked, sys.byteorder)
+        return kept or UNKNOWN
+    return kept + int.from_bytes(asked, sys.byteorder)
 
 
 SO_NWRITE = 0x1024  # sys/socket.h of macOS, where the other question is for terminals only
