@@ -9,7 +9,7 @@ from inferd.artifact import Artifact
 from inferd.errors import ArtifactNotFound, ConfigError, UnknownFormat
 from inferd.models.layouts.file import plugin as layout
 from inferd.models.loader import find, open_runtime
-from inferd.runtimes.onnx import OnnxRuntime
+from inferd.runtimes.onnx.runtime import OnnxRuntime
 
 
 def test_a_file_is_version_1_of_a_model_called_like_it(models: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from inferd.artifact import Artifact
 from inferd.errors import BadArtifact, MissingPackage, RunFailed
 from inferd.runtimes.base import Runtime, check_outputs
-from inferd.runtimes.onnx import OnnxRuntime
+from inferd.runtimes.onnx.runtime import OnnxRuntime
 from inferd.signature import Signature, TensorSpec, roles
 from tests.unit import onnx_files
 

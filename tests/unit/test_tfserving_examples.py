@@ -26,7 +26,7 @@ from inferd.protocols.tfserving import body, plugin
 from inferd.protocols.tfserving.examples import read_example
 from inferd.protocols.tfserving.signatures import PerHandle
 from inferd.runtimes.base import FittedRuntime
-from inferd.runtimes.onnx import OnnxRuntime
+from inferd.runtimes.onnx.runtime import OnnxRuntime
 from inferd.runtimes.remote import RemoteRuntime
 from inferd.wire import json_large
 from tests.unit import onnx_files

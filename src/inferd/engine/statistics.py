@@ -57,12 +57,13 @@ class Counters:
         """What a call's second and further requests add: their number and, again, its durations."""
 
     def ran_alone(self, rows: int, began: int, ended: int, answered: int) -> None:
-        """Count a call for one request, which did not wait."""
+        """Count a call for one request, which did not wait and is completed."""
         tally = self._sizes.get(rows) or self._tally(rows)
         tally[0] += 1
         tally[2] += ended - began
         tally[3] += answered - ended
         self._last = ended
+        self.requests += 1
 
     def ran(self, rows: int, ran: Ran, since: Sequence[int], answered: int) -> None:
         """Count a call of *rows* rows for the requests that waited *since*."""

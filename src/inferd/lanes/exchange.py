@@ -17,7 +17,7 @@ from inferd.lanes.turn import (
     request_id_field,
 )
 from inferd.log import logger
-from inferd.protocols.base import JSON, Message, Payload
+from inferd.protocols.base import Message, Payload
 from inferd.wire import codings
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -110,7 +110,7 @@ class Exchange(Turn):
             self.fail(error)
             self.cancelled = True  # so that its maker stops
         elif (
-            isinstance(response, InferResponse)
+            type(response) is InferResponse
             and response.size() > self._carrier.service.limits.offload_values
         ):
             self._work(partial(self._encode_packed, response))
@@ -131,17 +131,16 @@ class Exchange(Turn):
             self.done = True
         elif isinstance(payload, Payload):
             self.done = True
-            if (
-                payload.content_type is JSON
-                and self.keep_alive  # which ends when the server does
-                and not self.special
-                and not (payload.headers or payload.tail)
-            ):
-                body, ok_json = payload.body, self._carrier.service.ok_json
-                answer = b"%b%d\r\n\r\n%b" % (ok_json, len(body), body)
-                self._carrier.send(self, answer, last=True)
-            else:
+            # Nothing keeps alive when the server ends.
+            if self.special or payload.tail or not self.keep_alive:
                 self._write(payload)
+                return
+            carrier, body = self._carrier, payload.body
+            start, lines = carrier.service.ok(payload.content_type), b""
+            if payload.headers:
+                lines = b"".join([b"%b: %b\r\n" % header for header in payload.headers])
+            answer = b"%b%d\r\n%b\r\n%b" % (start, len(body), lines, body)
+            carrier.send(self, answer, last=True)
         elif payload is None and self.match.operation.streams:
             operation = self.match.operation
             start = b"" if self._begun else self._start(Payload(b"", operation.content_type))

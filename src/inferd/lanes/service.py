@@ -80,10 +80,8 @@ class Service:
         self.connections: set[Connection] = set()
         self.draining = self.hurried = False
         self.now = 0.0
-        self.ok_json = b""
-        """The head of a successful JSON answer up to the number of its length; renewed with the
-        date."""
         self.date = b""
+        self._ok: dict[bytes, bytes] = {}
         self._ticking: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -93,14 +91,18 @@ class Service:
         # RFC 9110, 6.6.1: an origin server with a clock sends Date. Whole seconds, so one text
         # serves many answers.
         self.date = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
-        self.ok_json = (
-            b"HTTP/1.1 200 OK\r\n"
-            + self.date
-            + b"content-type: application/json\r\ncontent-length: "
-        )
+        self._ok = {}
         for connection in tuple(self.connections):
             connection.tick(self.now)
         self._ticking = loop.call_later(TICK_SECONDS, self.start)
+
+    def ok(self, content_type: bytes) -> bytes:
+        """The head of a successful answer up to the number of its length."""
+        start = self._ok.get(content_type)
+        if start is None:  # once for every date
+            parts = b"HTTP/1.1 200 OK\r\n", self.date, b"content-type: ", content_type
+            start = self._ok[content_type] = b"".join([*parts, b"\r\ncontent-length: "])
+        return start
 
     async def drain(self, seconds: float) -> int:
         """Let every connection end what it was asked; after *seconds* cut the rest off. How many
