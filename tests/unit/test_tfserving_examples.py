@@ -21,10 +21,9 @@ from inferd.compiling.compiler import Options, compile_fitted
 from inferd.errors import InferdError, InvalidInput
 from inferd.estimators.fitted import Fitted
 from inferd.pipeline import Pipeline
-from inferd.protocols.base import Message
+from inferd.protocols.base import Message, PerHandle
 from inferd.protocols.tfserving import body, plugin
 from inferd.protocols.tfserving.examples import read_example
-from inferd.protocols.tfserving.signatures import PerHandle
 from inferd.runtimes.base import FittedRuntime
 from inferd.runtimes.onnx.runtime import OnnxRuntime
 from inferd.runtimes.remote import RemoteRuntime

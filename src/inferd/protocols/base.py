@@ -7,14 +7,17 @@ all connections, and holds no state of a request.
 """
 
 import re
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from inferd.calls import Call, Handle, Lookup
 from inferd.errors import Code, InferdError, MalformedRequest
+
+T = TypeVar("T")
 
 JSON = b"application/json"
 
@@ -152,6 +155,25 @@ class Dialect(ABC):
         There it is as that server speaks it, where the main port knows better.
         """
         return self
+
+
+class PerHandle(Generic[T]):
+    """What a dialect makes once for each handle, and forgets with it. Any thread may ask."""
+
+    def __init__(self, make: Callable[[Handle], T]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[weakref.ref[Handle], T]] = {}
+
+    def __call__(self, handle: Handle) -> T:
+        """What was made for *handle*."""
+        # By its number, which takes half as long as a WeakKeyDictionary. No other handle can have
+        # it: the entry goes before the handle's memory does.
+        found = self._made.get(id(handle))
+        if found is not None:
+            return found[1]
+        number, made = id(handle), self._make(handle)
+        self._made[number] = weakref.ref(handle, lambda _: self._made.pop(number, None)), made
+        return made
 
 
 def check_dialect(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> None:

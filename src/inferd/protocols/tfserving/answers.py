@@ -6,7 +6,7 @@ from typing import Any
 
 from inferd.calls import Handle
 from inferd.errors import InvalidInput
-from inferd.protocols.tfserving.signatures import PerHandle
+from inferd.protocols.base import PerHandle
 from inferd.signature import TensorSpec
 from inferd.tensors import Array
 from inferd.wire.json_tfserving import EXACT, encode_text, singles, write, write_rows

@@ -9,14 +9,14 @@ import numpy as np
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
 from inferd.errors import InvalidInput
-from inferd.protocols.base import Documentation, Message, Operation, Payload
+from inferd.protocols.base import Documentation, Message, Operation, Payload, PerHandle
 from inferd.protocols.tfserving.answers import columns, one_row, rows
 from inferd.protocols.tfserving.body import Body, Long, pieces_of, read_body
 from inferd.protocols.tfserving.columns import read_columns
 from inferd.protocols.tfserving.document import document_predict
 from inferd.protocols.tfserving.places import Place
 from inferd.protocols.tfserving.rows import read_rows
-from inferd.protocols.tfserving.signatures import DEFAULT, PerHandle, signatures
+from inferd.protocols.tfserving.signatures import DEFAULT, signatures
 from inferd.signature import TensorSpec
 from inferd.tensors import Array, Datatype
 

@@ -5,15 +5,13 @@ Every model predicts with its tensors. A classifier's or a regressor's can be as
 too, as an Estimator's export can. None of this knows REST.
 """
 
-import weakref
-from collections.abc import Callable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from inferd.calls import Handle
 from inferd.errors import InvalidInput
+from inferd.protocols.base import PerHandle
 from inferd.signature import Shape, Signature, TensorSpec
-
-T = TypeVar("T")
 
 DEFAULT = "serving_default"
 PREDICT = "tensorflow/serving/predict"
@@ -88,24 +86,6 @@ class Signatures:
                 f"No {kind} inputs found in SignatureDef: {name!r} has the method_name {found}"
             )
         return plan
-
-
-class PerHandle(Generic[T]):
-    """What is made once for each handle, and forgotten with it. Any thread may ask."""
-
-    def __init__(self, make: Callable[[Handle], T]) -> None:
-        self._make = make
-        self._made: dict[int, tuple[weakref.ref[Handle], T]] = {}
-
-    def __call__(self, handle: Handle) -> T:
-        # By its number, which takes half as long as a WeakKeyDictionary. No other handle can have
-        # it: the entry goes before the handle's memory does.
-        found = self._made.get(id(handle))
-        if found is not None:
-            return found[1]
-        number, made = id(handle), self._make(handle)
-        self._made[number] = weakref.ref(handle, lambda _: self._made.pop(number, None)), made
-        return made
 
 
 signatures = PerHandle(Signatures)
