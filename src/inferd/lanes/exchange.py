@@ -33,9 +33,7 @@ class Exchange(Turn):
     __slots__ = (
         "_begun",
         "_carrier",
-        "_ended",
-        "_payload",
-        "_working",
+        "_response",
         "call",
         "match",
         "message",
@@ -43,17 +41,19 @@ class Exchange(Turn):
         "special",
     )
 
-    def __init__(self, carrier: Carrier, match: Match, message: Message, keep_alive: bool) -> None:
+    def __init__(
+        self, carrier: Carrier, match: Match, message: Message, *, keep_alive: bool, special: bool
+    ) -> None:
         # Not by super().__init__, which takes as long as all of these together.
         self.keep_alive, self.cancelled, self.done = keep_alive, False, False
         self.lingers, self.reads, self.held = False, False, ()
         self._carrier, self.match, self.message = carrier, match, message
         self.call: Call
-        self.special = self.old_http = False
+        self.special, self.old_http = special, False
         """Whether the request asks for more than an answer that is just written: for a last one, or
         one without a body, or packed, or with its own id; and whether it came by HTTP/1.0."""
-        self._payload: Payload | InferdError | None = None
-        self._begun = self._ended = self._working = False
+        self._response: Response | None = None
+        self._begun = False
 
     @property
     def writable(self) -> bool:
@@ -88,65 +88,63 @@ class Exchange(Turn):
             self.done = True
             return
         try:
-            self.begin(done.result())
+            call = done.result()
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
         else:
-            self.match.handler(self.call, self)
+            self._run(call)
 
-    def begin(self, call: Call) -> None:
-        """Take up *call*, which the request asks for, with what its head says beside."""
+    def ask(self) -> None:
+        """Decode the request and answer it, at once where its call is quick."""
+        match = self.match
+        try:
+            call = match.operation.decode(self.message, self._carrier.service.lookup)
+        except Exception as error:  # noqa: BLE001 - the transport boundary
+            self.fail(own(error))
+        else:
+            self._run(call)
+
+    def _run(self, call: Call) -> None:
+        """Have *call* answered, which knows what the request's head says beside."""
         self.call, call.principal = call, self.message.principal
         if self.special:
             call.request_id = request_id(self.message.headers).decode("ascii")
+        self.match.handler(call, self)
 
     def part(self, response: Response) -> None:
         if self.cancelled or self.done:
             return
-        if self.match.operation.streams:
+        if self._response is None and not self.match.operation.streams:
+            self._response = response
+        elif self.match.operation.streams:
             self._stream(response)
-        elif self._payload is not None or self._working:
-            error = Unsupported("this model answers in parts", cure="Ask a streaming URL.")
-            self.fail(error)
+        else:
+            self.fail(Unsupported("this model answers in parts", cure="Ask a streaming URL."))
             self.cancelled = True  # so that its maker stops
+
+    def end(self) -> None:
+        response = self._response
+        if self.cancelled or self.done:
+            self.done = True
+        elif response is None:
+            self._end_stream()
         elif (
             type(response) is InferResponse
             and response.size() > self._carrier.service.limits.offload_values
         ):
-            self._work(partial(self._encode_packed, response))
+            self._work(partial(self._encoded, response))
         else:
-            self._payload = payload = self._encode(response)
-            if self.special and isinstance(payload, Payload) and self._coding(payload):
-                if payload.size > PACKED_AT_ONCE:
-                    self._work(partial(self._packed, payload))
-                else:
-                    self._payload = self._packed(payload)
-
-    def end(self) -> None:
-        self._ended = True
-        if self._working or self.done:
-            return
-        payload = self._payload
-        if self.cancelled:
-            self.done = True
-        elif isinstance(payload, Payload):
-            self.done = True
-            # Nothing keeps alive when the server ends.
-            if self.special or payload.tail or not self.keep_alive:
-                self._write(payload)
+            try:
+                payload = self.match.operation.encode(self.call, response)
+            except Exception as error:  # noqa: BLE001 - the transport boundary
+                self.fail(own(error))
                 return
-            carrier, body = self._carrier, payload.body
-            start, lines = carrier.service.ok(payload.content_type), b""
-            if payload.headers:
-                lines = b"".join([b"%b: %b\r\n" % header for header in payload.headers])
-            answer = b"%b%d\r\n%b\r\n%b" % (start, len(body), lines, body)
-            carrier.send(self, answer, last=True)
-        elif payload is None and self.match.operation.streams:
-            operation = self.match.operation
-            start = b"" if self._begun else self._start(Payload(b"", operation.content_type))
-            self._finish_stream(start, operation.encode_end(self.call))
-        else:
-            self.fail(payload or RunFailed("the model gave no answer"))
+            if not self.special:
+                self._write(payload)
+            elif self._coding(payload) and payload.size > PACKED_AT_ONCE:
+                self._work(partial(self._packed, payload))
+            else:
+                self._write_special(self._packed(payload))
 
     def fail(self, error: InferdError) -> None:
         if self.done or self.cancelled:
@@ -165,19 +163,11 @@ class Exchange(Turn):
             field = connection_field(self, old_http=self.old_http)
             self._finish(head + field + b"\r\n" + (b"" if self.match.head_only else body))
 
-    def _encode(self, response: Response) -> Payload | InferdError:
-        try:
-            return self.match.operation.encode(self.call, response)
-        except Exception as error:  # noqa: BLE001 - the transport boundary
-            return own(error)
+    def _encoded(self, response: Response) -> Payload:
+        return self._packed(self.match.operation.encode(self.call, response))
 
-    def _encode_packed(self, response: Response) -> Payload | InferdError:
-        return self._packed(self._encode(response))
-
-    def _packed(self, payload: Payload | InferdError) -> Payload | InferdError:
+    def _packed(self, payload: Payload) -> Payload:
         """*payload* in the coding that the client asks for, where there is one."""
-        if not isinstance(payload, Payload):
-            return payload
         coding = self._coding(payload)
         if not coding:
             return payload
@@ -195,44 +185,66 @@ class Exchange(Turn):
             return b""
         return codings.wanted(accept)
 
-    def _work(self, work: Callable[[], Payload | InferdError]) -> None:
+    def _work(self, work: Callable[[], Payload]) -> None:
         """Make the payload in a thread."""
-        self._working = True
         home = self._carrier.service.home
         home.submit(home.codecs, work, self._worked)
 
-    def _worked(self, done: Done[Payload | InferdError]) -> None:
-        self._working = False
-        if self.done:
+    def _worked(self, done: Done[Payload]) -> None:
+        if self.cancelled or self.done:
+            self.done = True
             return
-        error = done.error
-        self._payload = own(error) if isinstance(error, Exception) else done.value
-        if self._ended:
-            self.end()
+        try:
+            payload = done.result()
+        except Exception as error:  # noqa: BLE001 - the transport boundary
+            self.fail(own(error))
+        else:
+            self._write_special(payload)
 
     def _write(self, payload: Payload) -> None:
+        """Write the only answer: with nothing that the request asks for beside it."""
+        if payload.tail or not self.keep_alive:  # which ends when the server does
+            self._write_special(payload)
+            return
+        carrier, body, lines = self._carrier, payload.body, b""
+        if payload.headers:
+            lines = b"".join([b"%b: %b\r\n" % header for header in payload.headers])
+        start = carrier.service.ok(payload.content_type)
+        self.done = True
+        carrier.send(self, b"%b%d\r\n%b\r\n%b" % (start, len(body), lines, body), last=True)
+
+    def _write_special(self, payload: Payload) -> None:
         """Write the only answer, whatever the request asks for beside it."""
         length = b"content-length: %d\r\n" % payload.size
         head = self._head(payload) + length + connection_field(self, old_http=self.old_http)
         if self.match.head_only:
             self._finish(head + b"\r\n")
             return
+        self.done = True
         pieces = [head, b"\r\n", payload.body, *payload.tail]
         if payload.size < JOINED:
-            self._finish(b"".join(pieces))
-            return
+            pieces = [b"".join(pieces)]
         for piece in pieces[:-1]:
             self._carrier.send(self, piece, last=False)
         self._carrier.send(self, pieces[-1], last=True)
 
     def _stream(self, response: Response) -> None:
         """Write one part: chunked, or up to the end of the connection for HTTP/1.0."""
-        payload = self._encode(response)
-        if not isinstance(payload, Payload):
-            self.fail(payload)
+        try:
+            payload = self.match.operation.encode(self.call, response)
+        except Exception as error:  # noqa: BLE001 - the transport boundary
+            self.fail(own(error))
             return
         start = b"" if self._begun else self._start(payload)
         self._carrier.send(self, start + self._chunk(payload.body), last=False)
+
+    def _end_stream(self) -> None:
+        operation = self.match.operation
+        if not operation.streams:
+            self.fail(RunFailed("the model gave no answer"))
+            return
+        start = b"" if self._begun else self._start(Payload(b"", operation.content_type))
+        self._finish_stream(start, operation.encode_end(self.call))
 
     def _start(self, payload: Payload) -> bytes:
         """The head of a stream."""

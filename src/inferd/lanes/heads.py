@@ -5,7 +5,8 @@ and the same bytes mean the same request. Looking a head up takes a tenth of the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from inferd.errors import (
     InferdError,
@@ -20,9 +21,10 @@ END = b"\r\n\r\n"
 GO_AHEAD = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class KnownHead(NamedTuple):
+class KnownHead(msgspec.Struct, frozen=True, eq=False):
     """What the parser made of a head: an inference request with a body of known length."""
 
+    head: bytes
     match: Match
     fields: Mapping[bytes, bytes]
     size: int
@@ -44,8 +46,8 @@ class KnownHeads:
 
     def find(self, data: bytes) -> KnownHead | None:
         """The head of *data*, if *data* is exactly one whole request whose head is known."""
-        head = self._heads.get(data[: data.find(END) + 4])
-        return head if head is not None and head.total == len(data) else None
+        known = self._heads.get(data[: data.find(END) + 4])
+        return known if known is not None and known.total == len(data) else None
 
     def learn(
         self, data: bytes, match: Match, fields: Mapping[bytes, bytes], *, special: bool
@@ -63,7 +65,8 @@ class KnownHeads:
             return
         if len(self._heads) >= self.KEPT:  # filled with what does not come again
             self._heads.clear()
-        self._heads[data[:size]] = KnownHead(match, fields, size, len(data), special)
+        head = data[:size]
+        self._heads[head] = KnownHead(head, match, fields, size, len(data), special)
 
 
 def is_special(fields: Mapping[bytes, bytes]) -> bool:

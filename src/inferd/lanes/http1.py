@@ -15,7 +15,7 @@ from inferd.clock import monotonic_ns
 from inferd.errors import InferdError, MalformedRequest, RouteNotFound
 from inferd.lanes import heads
 from inferd.lanes.asgi_bridge import AppTurn, Head
-from inferd.lanes.exchange import Exchange, own
+from inferd.lanes.exchange import Exchange
 from inferd.lanes.large_body import LARGE, LargeBody, Receiver
 from inferd.lanes.patience import undelivered
 from inferd.lanes.routing import Match, origin_form
@@ -42,6 +42,8 @@ class Http1Connection(WritingHalf, Receiver):
         self._reading_head, self._head_bytes = True, 0
         self._data = b""
         """What the parser was fed last, if that began with a request."""
+        self._known: heads.KnownHead | None = None
+        """The head of the request before, if that was known: the next one mostly has it, too."""
         self._begin()
 
     def _begin(self) -> None:
@@ -69,7 +71,9 @@ class Http1Connection(WritingHalf, Receiver):
             return
         if self._idle:
             self._patience.heard = self.service.now
-            known = self.service.heads.find(data)
+            known = self._known
+            if known is None or len(data) != known.total or not data.startswith(known.head):
+                known = self._known = self.service.heads.find(data)
             if known is not None and not self.service.draining:
                 self._answer_known(known, data)
                 return
@@ -245,22 +249,20 @@ class Http1Connection(WritingHalf, Receiver):
 
     def _answer_known(self, known: heads.KnownHead, data: bytes) -> None:
         """Answer a whole request whose head was parsed before: on this path there is no parser."""
-        match, fields = known.match, known.fields
-        principal = self.service.door(fields)
-        message = Message(data[known.size :], match.path, fields, match.query, principal)
-        exchange = Exchange(self, match, message, keep_alive=True)
-        exchange.special = known.special
-        self._infer(exchange)
+        match, fields, service = known.match, known.fields, self.service
+        body, principal = data[known.size :], service.door(fields)
+        message = Message(body, match.path, fields, match.query, principal)
+        self._ask(Exchange(self, match, message, keep_alive=True, special=known.special))
 
     def _answer_parsed(self, match: Match, keep_alive: bool) -> None:
         """Answer a request that the parser has read to its end."""
         chunks, fields = self._chunks, self._fields
         message = Message(b"", match.path, fields, match.query, self._principal)
-        exchange = Exchange(self, match, message, keep_alive)
-        exchange.special = not keep_alive or match.head_only or heads.is_special(fields)
+        special = not keep_alive or match.head_only or heads.is_special(fields)
+        exchange = Exchange(self, match, message, keep_alive=keep_alive, special=special)
         # HTTP/1.0 keeps a connection only where a header says so, and every other 1.0 request is a
         # last one.
-        exchange.old_http = exchange.special and self._is_old_http()
+        exchange.old_http = special and self._is_old_http()
         if b"content-encoding" in fields or self._size > self.service.limits.offload_bytes:
             self._turns.append(exchange)
             exchange.read_in_thread(chunks)
@@ -268,25 +270,18 @@ class Http1Connection(WritingHalf, Receiver):
             return
         message.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)  # type: ignore[assignment]
         if keep_alive and message.body and not exchange.old_http:
-            self.service.heads.learn(self._data, match, fields, special=exchange.special)
-        self._infer(exchange)
+            self.service.heads.learn(self._data, match, fields, special=special)
+        self._ask(exchange)
 
-    def _infer(self, exchange: Exchange) -> None:
-        """Answer a dialect's request, at once where its call is quick."""
-        queued = bool(self._turns)
-        if queued:
+    def _ask(self, exchange: Exchange) -> None:
+        """Answer a dialect's request, at once where its call is quick and its turn has come."""
+        if self._turns:
             self._turns.append(exchange)
-        try:
-            match = exchange.match
-            call = match.operation.decode(exchange.message, self.service.lookup)
-            exchange.begin(call)
-        except Exception as error:  # noqa: BLE001 - the transport boundary
-            exchange.fail(own(error))
-        else:
-            match.handler(call, exchange)
-        if queued:
+            exchange.ask()
             self.pace()
-        elif not exchange.done:
+            return
+        exchange.ask()
+        if not exchange.done:
             self._turns.append(exchange)
             self.pace()
 

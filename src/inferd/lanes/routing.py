@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import httptools
+import msgspec
 
 from inferd.calls import Call, Handler
 from inferd.errors import (
@@ -18,7 +18,7 @@ from inferd.errors import (
 from inferd.protocols.base import WEBSOCKET, Dialect, Operation, Route
 
 
-class Match(NamedTuple):
+class Match(msgspec.Struct, frozen=True, eq=False):
     """Where a request goes."""
 
     dialect: Dialect

@@ -8,7 +8,7 @@ import msgspec
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
 from inferd.errors import InvalidInput, MalformedRequest, short
-from inferd.protocols.base import Documentation, Message, Operation, Payload
+from inferd.protocols.base import Documentation, Message, Operation, Payload, PerHandle
 from inferd.protocols.mlflow.columns import read_columns
 from inferd.protocols.mlflow.csv_table import read_csv
 from inferd.protocols.mlflow.document import document_invocations
@@ -41,6 +41,14 @@ class Document(msgspec.Struct):
     inputs: list[Any] | dict[str, Any] | int | msgspec.UnsetType = UNSET
     params: dict[str, Any] | None = None
 
+    def only_row(self) -> list[Any] | None:
+        """The values of the one row of ``inputs``; None where something else was sent."""
+        rows = self.inputs
+        if type(rows) is not list or len(rows) != 1 or type(rows[0]) is not list:
+            return None
+        alone = self.instances is self.dataframe_split is self.dataframe_records is UNSET
+        return rows[0] if alone else None
+
 
 class FrameRequest(InferRequest, eq=False):
     """An InferRequest that remembers whether it was a data frame."""
@@ -72,7 +80,12 @@ class Invocations(Operation):
             return _request(handle, read_csv(handle, body), frame=True)
         if len(body) > LARGE:
             return _decode_large(handle, body)
-        return _decode(handle, decode(body, _DOCUMENT), body, ())
+        document = decode(body, _DOCUMENT)
+        row = document.only_row()
+        if row is not None:  # the commonest, at once
+            inputs, params = handle.reader.one(row), document.params or NO_PARAMETERS
+            return FrameRequest(handle, inputs, wanted(handle), 1, params)
+        return _decode(handle, document, body, ())
 
     def encode(self, call: Call, response: Any) -> Payload:
         request, outputs = response.request, response.outputs
@@ -98,12 +111,15 @@ def _request(
     )
 
 
-def wanted(handle: Handle) -> tuple[str, ...]:
+def _wanted(handle: Handle) -> tuple[str, ...]:
     """The prediction; all outputs of a model of several none of which is known as that."""
     outputs = handle.checker.output_names
     if handle.roles.probability is None and len(outputs) > 1:
         return outputs
     return handle.role_outputs[:1]
+
+
+wanted = PerHandle(_wanted)
 
 
 def _decode(
