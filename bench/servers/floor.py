@@ -1,7 +1,8 @@
 """The ceiling: an asyncio protocol over httptools with a model behind it and nothing else.
 
-It reads no URL, no header and no signature, and answers every body with the model's output.
-No Python server that does its job can be expected to be faster, so others are held against it.
+It reads no URL, no header and no signature, and answers every body with the model's output, in the
+very bytes of inferd's answer. No Python server that does its job can be expected to be faster, so
+others are held against it.
 
     python -m bench.servers.floor MODEL.onnx PORT DIALECT
 """
@@ -9,6 +10,7 @@ No Python server that does its job can be expected to be faster, so others are h
 import argparse
 import asyncio
 from collections.abc import Callable
+from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,16 @@ import orjson
 import uvloop
 from typing_extensions import override
 
+from inferd.wire.json_tfserving import EXACT, singles
+
 LENGTH = b"inference-header-content-length"
 BINARY_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n"
-    b"inference-header-content-length: %d\r\ncontent-length: %d\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\ndate: %b\r\ncontent-type: application/octet-stream\r\n"
+    b"content-length: %%d\r\ninference-header-content-length: %%d\r\n\r\n"
 )
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ndate: %b\r\ncontent-type: application/json\r\ncontent-length: %%d\r\n\r\n"
+)
 DIALECTS = ("oip", "oip-binary", "plain", "tfserving", "kserve", "mlflow")
 DTYPES = {"FP32": np.float32}
 
@@ -66,8 +72,8 @@ class Oip:
         outputs = [
             {
                 "name": name,
-                "shape": array.shape,
                 "datatype": "INT64" if array.dtype == np.int64 else "FP32",
+                "shape": array.shape,
                 "data": array.ravel().tolist(),
             }
             for name, array in zip(self.outputs, arrays)  # noqa: B905 - the check costs, and this is the ceiling
@@ -120,16 +126,23 @@ class TfServing:
         self.session = session
         self.input = session.get_inputs()[0].name
         self.label, self.shares = self.outputs = [o.name for o in session.get_outputs()]
+        self.form = f'{{"{self.label}":%d,"{self.shares}":[%s]}}'
         self.decoder = msgspec.json.Decoder(InstancesRequest)
 
     def answer(self, body: bytes) -> bytes:
         rows = np.array(self.decoder.decode(body).instances, dtype=np.float32)
         labels, shares = self.session.run(self.outputs, {self.input: rows})
-        predictions = [
-            {self.label: label, self.shares: share}
-            for label, share in zip(labels.tolist(), shares.tolist())  # noqa: B905 - the check costs, and this is the ceiling
+        if shares.size > EXACT:
+            predictions = [
+                {self.label: label, self.shares: share}
+                for label, share in zip(labels.tolist(), shares)  # noqa: B905 - the check costs, and this is the ceiling
+            ]
+            return orjson.dumps({"predictions": predictions}, option=orjson.OPT_SERIALIZE_NUMPY)
+        texts = [
+            self.form % (label, ",".join(singles(share)))
+            for label, share in zip(labels.tolist(), shares.tolist())  # noqa: B905 - as above
         ]
-        return orjson.dumps({"predictions": predictions})
+        return ('{"predictions":[' + ",".join(texts) + "]}").encode()
 
 
 class KServe:
@@ -186,7 +199,8 @@ class OipBinary:
         self.outputs = [output.name for output in session.get_outputs()]
         self.decoder = msgspec.json.Decoder(BinaryRequest)
 
-    def answer(self, body: bytes, length: int) -> bytes:
+    def answer(self, body: bytes, length: int) -> tuple[int, bytes]:
+        """The size of the answer's document, and the answer."""
         view, feeds = memoryview(body), {}
         at = length
         for t in self.decoder.decode(view[:length]).inputs:
@@ -204,13 +218,14 @@ class OipBinary:
             for name, array in zip(self.outputs, arrays)  # noqa: B905 - the check costs, and this is the ceiling
         ]
         document = orjson.dumps({"model_name": self.name, "model_version": "1", "outputs": outputs})
-        blobs = [array.tobytes() for array in arrays]
-        size = len(document) + sum(map(len, blobs))
-        return b"".join([BINARY_HEAD % (len(document), size), document, *blobs])
+        return len(document), b"".join([document, *[array.tobytes() for array in arrays]])
 
 
 class Floor(asyncio.Protocol):
     """One connection; httptools calls `on_body` and `on_message_complete`."""
+
+    head = binary_head = b""
+    """With the date; renewed every second."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -231,13 +246,13 @@ class Floor(asyncio.Protocol):
     def on_message_complete(self) -> None:
         out = self.answer(b"".join(self.chunks))
         self.chunks = []
-        self.transport.write(HEAD % len(out) + out)
+        self.transport.write(self.head % len(out) + out)
 
 
 class BinaryFloor(Floor):
     """A connection whose answers are whole, and whose requests say where the document ends."""
 
-    def __init__(self, answer: Callable[[bytes, int], bytes]) -> None:
+    def __init__(self, answer: Callable[[bytes, int], tuple[int, bytes]]) -> None:
         self.answer_binary = answer
         self.length = 0
 
@@ -247,9 +262,9 @@ class BinaryFloor(Floor):
 
     @override
     def on_message_complete(self) -> None:
-        out = self.answer_binary(b"".join(self.chunks), self.length)
+        length, out = self.answer_binary(b"".join(self.chunks), self.length)
         self.chunks = []
-        self.transport.write(out)
+        self.transport.write(self.binary_head % (len(out), length) + out)
 
 
 def load(path: Path, dialect: str) -> Callable[[], Floor]:
@@ -272,8 +287,16 @@ def load(path: Path, dialect: str) -> Callable[[], Floor]:
             return partial(Floor, codec[dialect](session).answer)
 
 
+def tick(loop: asyncio.AbstractEventLoop) -> None:
+    """Renew the date."""
+    date = formatdate(usegmt=True).encode()
+    Floor.head, Floor.binary_head = HEAD % date, BINARY_HEAD % date
+    loop.call_later(1, tick, loop)
+
+
 async def serve(make: Callable[[], Floor], port: int) -> None:
     loop = asyncio.get_running_loop()
+    tick(loop)
     server = await loop.create_server(make, "127.0.0.1", port)
     await server.serve_forever()
 

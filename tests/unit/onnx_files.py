@@ -71,6 +71,23 @@ def columns(path: Path, **metadata: Any) -> Path:
     return _save(path, nodes, inputs, outputs, metadata)
 
 
+def misdeclared(path: Path) -> Path:
+    """Each row twice, though the file says that there are as many rows as were sent."""
+    nodes = [helper.make_node("Concat", ["X", "X"], ["Y"], axis=0)]
+    return _save(path, nodes, [_floats("X", [None, 4])], [_floats("Y", [None, 4])])
+
+
+def gatherer(path: Path) -> Path:
+    """One index a row into three numbers; one that is beyond them fails."""
+    table = helper.make_tensor("table", FLOAT, [3], [10.0, 20.0, 30.0])
+    nodes = [
+        helper.make_node("Constant", [], ["numbers"], value=table),
+        helper.make_node("Gather", ["numbers", "X"], ["Y"]),
+    ]
+    inputs = [helper.make_tensor_value_info("X", INT64, [None, 1])]
+    return _save(path, nodes, inputs, [_floats("Y", [None, 1])])
+
+
 def identity(path: Path, shape: list[int | None], kind: int = FLOAT, **metadata: Any) -> Path:
     """One tensor, which comes back as it went in."""
     nodes = [helper.make_node("Identity", ["X"], ["Y"])]

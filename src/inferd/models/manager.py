@@ -15,6 +15,8 @@ from inferd.spec import ModelSpec
 from inferd.statistics import NOTHING, Statistics
 from inferd.tensors import Array
 
+_GONE, _DRAINING = State.GONE, State.DRAINING  # looking them up takes as long as a call
+
 
 class Version:
     """One version of a model; the Handle that requests carry."""
@@ -46,7 +48,7 @@ class Version:
 
     def acquire(self) -> None:
         """Count one user more. Raises NotReady when the runtime is closed already."""
-        if self.state is State.GONE:
+        if self.state is _GONE:
             raise NotReady(
                 f"model {self.model!r} version {self.version!r} was unloaded meanwhile",
                 cure="Send it again.",
@@ -56,7 +58,7 @@ class Version:
     def release(self) -> None:
         """Count one user less; the last one of a draining version closes it."""
         self._users -= 1
-        if self.state is State.DRAINING:
+        if self.state is _DRAINING:
             self.close_when_unused()
 
     def move(self, state: State) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
 from inferd.errors import InvalidInput, MalformedRequest, short
-from inferd.protocols.base import Documentation, Message, Operation, Payload, PerHandle
+from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.mlflow.columns import read_columns
 from inferd.protocols.mlflow.csv_table import read_csv
 from inferd.protocols.mlflow.document import document_invocations
@@ -92,7 +92,7 @@ class Invocations(Operation):
         if len(request.outputs) == 1:
             values = predicted(outputs, request.handle.roles)
             if values.size <= SLICE:
-                return Payload(encode({"predictions": json_values(values)}))
+                return Payload(b'{"predictions":' + encode(json_values(values)) + b"}")
             return Payload(b'{"predictions":[' + write_values(values) + b"]}")
         if request.frame and all(array.size == request.rows for array in outputs.values()):
             return Payload(b'{"predictions":[' + _records(outputs, request.rows) + b"]}")
@@ -111,15 +111,11 @@ def _request(
     )
 
 
-def _wanted(handle: Handle) -> tuple[str, ...]:
+def wanted(handle: Handle) -> tuple[str, ...]:
     """The prediction; all outputs of a model of several none of which is known as that."""
-    outputs = handle.checker.output_names
-    if handle.roles.probability is None and len(outputs) > 1:
-        return outputs
+    if handle.roles.probability is None and len(handle.checker.output_names) > 1:
+        return handle.checker.output_names
     return handle.role_outputs[:1]
-
-
-wanted = PerHandle(_wanted)
 
 
 def _decode(
