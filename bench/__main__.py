@@ -20,11 +20,14 @@ from bench import (
     results,
     starts,
     tensors,
+    triton,
 )
 from bench.contenders import Contender
 from bench.errors import BenchError
 from bench.models import Case
+from bench.report import Live
 from bench.results import Run
+from bench.seen import CONNECTIONS
 from bench.tensors import Transfer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--server-cpu", type=int, default=0, help="core of servers (%(default)s)")
     parser.add_argument("--load-cpu", type=int, default=1, help="core of the load (%(default)s)")
     parser.add_argument("--tensors", action="store_true", help="carry tensors in a partial run too")
+    parser.add_argument("--live", action="store_true", help="ask for nothing in a partial run too")
     parser.add_argument("--write", action="store_true", help="write the page after a partial run")
     parser.add_argument("--date", default=today(), help="shown on the page (%(default)s)")
     return parser.parse_args()
@@ -77,8 +81,10 @@ def bench(options: argparse.Namespace) -> None:
     partial = bool(options.quick or options.only or options.servers)
     plan = measure.Plan(options.rounds, options.seconds, options.server_cpu, options.load_cpu, WORK)
     measure.check_cores(plan)
-    load.require_wrk()
     chosen = contenders.choose(options.servers)
+    with_live = options.live or not partial
+    for tool in tools(chosen + list(contenders.LIVE if with_live else ())):
+        load.require(tool)
     cases = prepare(options.only)
     begun = starts.measure(cases, options.rounds, say)
     say(report.starts_text(begun))
@@ -88,6 +94,7 @@ def bench(options: argparse.Namespace) -> None:
     runs = measure_all(plan, cases, chosen)
     tables = results.tables(runs, cases, chosen)
     say(f"\n{report.text(tables)}\n")
+    live = measure_live(plan) if with_live else None
     carried: list[Transfer] = []
     if options.tensors or not partial:
         say("binary tensors")
@@ -95,7 +102,7 @@ def bench(options: argparse.Namespace) -> None:
     if partial and not options.write:
         say("A partial run: docs/performance.md stays as it is (--write changes it).")
     else:
-        write(report.Found(tables, begun, carried), plan, options.date)
+        write(report.Found(tables, begun, carried, live), plan, options.date)
 
 
 def write(found: report.Found, plan: measure.Plan, day: str) -> None:
@@ -106,7 +113,7 @@ def write(found: report.Found, plan: measure.Plan, day: str) -> None:
         seconds=plan.seconds,
         laps=measure.LAPS,
         longest=measure.LONGEST,
-        connections=load.CONNECTIONS,
+        connections=CONNECTIONS,
         server_cpu=plan.server_cpu,
         load_cpu=plan.load_cpu,
     )
@@ -132,6 +139,29 @@ def prepare(only: list[str] | None) -> list[Case]:
     WORK.mkdir(exist_ok=True)
     (WORK / ".gitignore").write_text("*\n")
     return models.prepare(WORK, only or known)
+
+
+def tools(chosen: list[Contender]) -> list[load.Tool]:
+    """Those that make the load of *chosen*."""
+    found = {tool.name: tool for tool in (load.tool(each.dialect) for each in chosen)}
+    return list(found.values())
+
+
+def measure_live(plan: measure.Plan) -> Live:
+    """The empty call, of Triton too where that can be had."""
+    chosen, left_out = list(contenders.LIVE), ""
+    try:
+        triton.fetch(plan.folder)
+    except BenchError as error:
+        chosen = [each for each in chosen if each.name != contenders.TRITON]
+        left_out = str(error)
+        say(f"Triton is left out: {left_out}")
+    cases = models.prepare(plan.folder, [contenders.LIVE_CASE])
+    say("\nan empty call")
+    table = results.tables(measure_all(plan, cases, chosen), cases, chosen)[0]
+    live = Live(table, left_out)
+    say(f"\n{report.live_text(live)}\n")
+    return live
 
 
 def measure_all(plan: measure.Plan, cases: list[Case], chosen: list[Contender]) -> list[Run]:

@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from bench import load, measure
+from bench import dialects, load, measure
 from bench.contenders import Contender
 from bench.models import Case
 
@@ -33,8 +33,10 @@ def _serve(plan: measure.Plan, case: Case, contender: Contender, port: int) -> s
 
 def _load(plan: measure.Plan, case: Case, contender: Contender, port: int) -> str:
     script = measure.script_path(plan, case, contender)
-    url = contender.url(case, port)
-    return _relative(plan, shlex.join(load.command(url, script, plan.seconds, plan.load_cpu)))
+    question = dialects.question(contender.dialect, case.rows, case.model)
+    command = load.tool(contender.dialect).command
+    argv = command(contender.url(case, port), question, script, plan.seconds, plan.load_cpu)
+    return _relative(plan, shlex.join(argv))
 
 
 def _relative(plan: measure.Plan, line: str) -> str:

@@ -46,7 +46,11 @@ def _fill(text: str, case: Case, port: int) -> str:
 PYTHON = sys.executable
 INFER = "/v2/models/{model}/infer"
 PREDICT = "/v1/models/{model}:predict"
+MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
+SERVER_LIVE = "/inference.GRPCInferenceService/ServerLive"
 FLOOR = (PYTHON, "-m", "bench.servers.floor", "{onnx}", "{port}")
+GRPC_FLOOR = (PYTHON, "-m", "bench.servers.grpc_floor", "{onnx}", "{port}")
+GRPCIO = (PYTHON, "-m", "bench.servers.grpcio_aio", "{onnx}", "{port}")
 INFERD = (PYTHON, "-m", "inferd", "serve", "{onnx}", "--port", "{port}")
 
 
@@ -84,6 +88,35 @@ def _pair(
     return ceiling, served
 
 
+def _grpc(name: str, title: str, about: str, argv: tuple[str, ...]) -> Contender:
+    """A server that is asked for ``ModelInfer`` over gRPC."""
+    return Contender(
+        name=name,
+        title=title,
+        about=about,
+        dialect="grpc",
+        argv=argv,
+        one_row=MODEL_INFER,
+        many_rows=MODEL_INFER,
+        ceiling=None if argv is GRPC_FLOOR else "floor-grpc",
+        models=FOREST,
+    )
+
+
+def _live(name: str, title: str, about: str, argv: tuple[str, ...]) -> Contender:
+    """A server that is asked for ``ServerLive`` over gRPC: its transport, and no model."""
+    return Contender(
+        name=name,
+        title=title,
+        about=about,
+        dialect="grpc-live",
+        argv=argv,
+        one_row=SERVER_LIVE,
+        many_rows=SERVER_LIVE,
+        models=FOREST,
+    )
+
+
 # A server stands next to its ceiling, so that the two are measured one right after the other.
 CONTENDERS = (
     Contender(
@@ -115,6 +148,24 @@ CONTENDERS = (
         (PYTHON, "-m", "inferd", "serve", "{onnx}", "--port", "0", "--kserve", "{port}"),
     ),
     *_pair("mlflow", "MLflow", '`{"inputs": ...}` at `/invocations`', "/invocations", INFERD),
+    _grpc(
+        "floor-grpc",
+        "ceiling, gRPC",
+        "bare uvloop protocol, HTTP/2 by hand, hpack, protobuf, ONNX Runtime; nothing else",
+        GRPC_FLOOR,
+    ),
+    _grpc(
+        "inferd-grpc",
+        "inferd, gRPC",
+        "`inferd serve model.onnx`, asked for `ModelInfer` with raw tensors",
+        INFERD,
+    ),
+    _grpc(
+        "grpcio-aio",
+        "grpc.aio, same ONNX model",
+        "grpcio's asyncio server with the classes that protoc makes, uvloop; ONNX Runtime",
+        GRPCIO,
+    ),
     Contender(
         name="floor-plain",
         title="ceiling, plain",
@@ -177,6 +228,21 @@ CONTENDERS = (
         environment={"BENCH_MODEL": "{pickle}"},
     ),
 )
+
+
+TRITON = "triton-live"
+LIVE_CASE = "forest-1"
+LIVE = (
+    _live("inferd-live", "inferd", "`inferd serve model.onnx`", INFERD),
+    _live("grpcio-aio-live", "grpc.aio", "grpcio's asyncio server, uvloop", GRPCIO),
+    _live(
+        TRITON,
+        "Triton",
+        "NVIDIA's server, in C++, as the wheel of PyTriton has it, with no model",
+        (PYTHON, "-m", "bench.servers.triton", "{port}"),
+    ),
+)
+"""Asked for nothing: what the way to a server costs."""
 
 
 def choose(names: list[str] | None) -> list[Contender]:

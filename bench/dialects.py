@@ -5,10 +5,16 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Dialect = Literal["oip", "oip-binary", "plain", "tfserving", "kserve", "mlflow"]
+from bench import messages
+
+Dialect = Literal[
+    "oip", "oip-binary", "plain", "tfserving", "kserve", "mlflow", "grpc", "grpc-live"
+]
 
 JSON_TYPE = {"content-type": "application/json"}
 JSON_LENGTH = "Inference-Header-Content-Length"
+GRPC: tuple[Dialect, ...] = ("grpc", "grpc-live")
+GRPC_TYPE = {"content-type": "application/grpc", "te": "trailers"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,14 @@ class Answer:
     probabilities: int
 
 
-def question(dialect: Dialect, rows: list[list[float]]) -> Question:
+def question(dialect: Dialect, rows: list[list[float]], model: str) -> Question:
+    if dialect in GRPC:
+        message = messages.infer(rows, model) if dialect == "grpc" else b""
+        return Question(messages.framed(message), GRPC_TYPE)
+    return _http_question(dialect, rows)
+
+
+def _http_question(dialect: Dialect, rows: list[list[float]]) -> Question:
     match dialect:
         case "oip":
             return Question(_compact(_oip(rows)))
@@ -37,13 +50,21 @@ def question(dialect: Dialect, rows: list[list[float]]) -> Question:
             return Question(_compact({"features": rows[0] if len(rows) == 1 else rows}))
         case "tfserving" | "kserve":
             return Question(_compact({"instances": rows}))
-        case "mlflow":
+        case _:  # mlflow
             return Question(_compact({"inputs": rows}))
 
 
 def read(dialect: Dialect, reply: bytes) -> Answer:
     if dialect == "oip-binary":
         return _read_binary(reply)
+    if dialect == "grpc":
+        return Answer(*messages.read_infer(reply))
+    if dialect == "grpc-live":
+        return Answer([], 0 if reply == messages.ALIVE else -1)
+    return _read_json(dialect, reply)
+
+
+def _read_json(dialect: Dialect, reply: bytes) -> Answer:
     document = json.loads(reply)
     match dialect:
         case "oip":
@@ -54,12 +75,15 @@ def read(dialect: Dialect, reply: bytes) -> Answer:
             return Answer([r["label"] for r in rows], sum(len(r["probabilities"]) for r in rows))
         case "kserve" | "mlflow":
             return Answer(document["predictions"], 0)
-        case "plain":
+        case _:  # plain
             return _read_plain(document)
 
 
 def expected(dialect: Dialect, labels: list[int], classes: int) -> Answer:
-    """The right answer: these two dialects tell what a scikit-learn model's `predict` does."""
+    """The right answer: two dialects tell what a scikit-learn model's `predict` does, one nothing
+    of a model."""
+    if dialect == "grpc-live":
+        return Answer([], 0)
     probabilities = 0 if dialect in ("kserve", "mlflow") else len(labels) * classes
     return Answer(labels, probabilities)
 

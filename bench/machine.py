@@ -17,6 +17,9 @@ PACKAGES = (
     "fastapi",
     "pydantic",
     "uvicorn",
+    "hpack",
+    "protobuf",
+    "grpcio",
     "scikit-learn",
     "skl2onnx",
 )
@@ -30,6 +33,7 @@ def facts() -> dict[str, str]:
         "Kernel": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "wrk": wrk_version(),
+        "h2load": h2load_version(),
     }
     return machine | {package: package_version(package) for package in PACKAGES}
 
@@ -54,3 +58,9 @@ def wrk_version() -> str:
     done = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
     words = done.stdout.split()
     return words[1] if len(words) > 1 else "unknown"
+
+
+def h2load_version() -> str:
+    # "h2load nghttp2/1.52.0"
+    done = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip().rpartition("/")[2] or "unknown"

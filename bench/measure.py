@@ -11,8 +11,10 @@ from typing import Protocol
 from bench import load, process
 from bench.contenders import Contender
 from bench.errors import BenchError
+from bench.messages import PREFIX
 from bench.models import Case
 from bench.results import Run
+from bench.seen import CONNECTIONS, LoadResult
 
 WARM_UP = 1.0
 # A lap is one answer on every connection. Over fewer laps a closed loop's latencies are those of
@@ -37,7 +39,7 @@ class Plan:
 class Slice:
     """One turn of a server within a round."""
 
-    seen: load.LoadResult
+    seen: LoadResult
     cpu_seconds: float
     memory: int
 
@@ -84,12 +86,13 @@ def measure(
 
 
 def script_path(plan: Plan, case: Case, contender: Contender) -> Path:
-    return plan.folder / f"{case.name}-{contender.dialect}.lua"
+    suffix = load.tool(contender.dialect).suffix
+    return plan.folder / f"{case.name}-{contender.dialect}{suffix}"
 
 
 def duration(seconds: float, one_answer: float) -> float:
     """The seconds that a server needs for a few laps, where that is more than what was asked."""
-    lap = one_answer * load.CONNECTIONS
+    lap = one_answer * CONNECTIONS
     return max(seconds, min(LAPS * lap, LONGEST))
 
 
@@ -101,7 +104,7 @@ def _start(
     server = stack.enter_context(process.running(contender, case, plan.server_cpu, plan.folder))
     server.check()
     path = script_path(plan, case, contender)
-    path.write_text(load.script(server.question))
+    path.write_bytes(load.tool(contender.dialect).write(server.question))
     _load(plan, server, WARM_UP)
     server.settle()
     return server
@@ -137,6 +140,25 @@ def together(case: str, contender: str, number: int, slices: Sequence[Slice]) ->
     )
 
 
-def _load(plan: Plan, server: process.Server, seconds: float) -> load.LoadResult:
+def _load(plan: Plan, server: process.Server, seconds: float) -> LoadResult:
+    tool = load.tool(server.contender.dialect)
     path = script_path(plan, server.case, server.contender)
-    return load.run(load.command(server.url, path, seconds, plan.load_cpu))
+    argv = tool.command(server.url, server.question, path, seconds, plan.load_cpu)
+    seen = load.run(tool, argv, path)
+    check_carried(seen, server.reply_bytes + PREFIX.size, server.contender.name)
+    return seen
+
+
+def check_carried(seen: LoadResult, size: int, name: str) -> None:
+    """Where the load tells bytes and not what they are, each answer has as many as a right one.
+
+    Those that were under way when it ended may have had theirs, and count for nothing.
+    """
+    if seen.carried is None:
+        return
+    if not 0 <= seen.carried - seen.requests * size <= CONNECTIONS * size:
+        msg = (
+            f"got {seen.carried} bytes in {seen.requests} answers of {name}, expected {size} in "
+            "each: some of them were no right answers"
+        )
+        raise BenchError(msg)

@@ -1,6 +1,5 @@
 """A server as a process: started on one core, watched, asked for its cost, and stopped."""
 
-import http.client
 import os
 import signal
 import socket
@@ -10,11 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 
-from bench import dialects
+from bench import asking, dialects
 from bench.contenders import Contender
 from bench.dialects import Question
 from bench.errors import BenchError
@@ -40,6 +38,8 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     question: Question
+    reply_bytes: int = 0
+    """Of the last answer that was looked at."""
 
     @property
     def url(self) -> str:
@@ -58,9 +58,9 @@ class Server:
     def check(self) -> float:
         """Ask once; return the seconds it took. A wrong status or answer is an error."""
         start = time.perf_counter()
-        status, reply = _post(self.url, self.question)
+        status, reply = asking.ask(self.contender.dialect, self.url, self.question)
         took = time.perf_counter() - start
-        if status != http.client.OK:
+        if status not in asking.RIGHT:
             msg = f"{self._where()} answered {status}, expected 200: {reply[:300]!r}"
             raise BenchError(msg)
         answer = dialects.read(self.contender.dialect, reply)
@@ -68,6 +68,7 @@ class Server:
         if answer != expected:
             msg = f"{self._where()} answered {answer}, expected {expected}"
             raise BenchError(msg)
+        self.reply_bytes = len(reply)
         return took
 
     def settle(self) -> None:
@@ -88,9 +89,10 @@ class Server:
             msg = f"{self._where()} ended with {self.process.returncode}:\n{tail}"
             raise BenchError(msg)
         try:
-            return _post(self.url, self.question)[0] != http.client.SERVICE_UNAVAILABLE
-        except (OSError, http.client.HTTPException):
+            status, _ = asking.ask(self.contender.dialect, self.url, self.question)
+        except asking.Unreachable:
             return False
+        return status not in asking.NOT_READY
 
     def _where(self) -> str:
         return f"{self.contender.name} ({self.case.name})"
@@ -112,7 +114,7 @@ def running(contender: Contender, case: Case, cpu: int, folder: Path) -> Iterato
             start_new_session=True,
         )
     try:
-        question = dialects.question(contender.dialect, case.rows)
+        question = dialects.question(contender.dialect, case.rows, case.model)
         server = Server(contender, case, port, process, log, question)
         server.wait_ready()
         yield server
@@ -131,17 +133,6 @@ def _environment(contender: Contender, case: Case) -> dict[str, str]:
     # A setting of the caller's own inferd must not change what is measured.
     kept = {name: text for name, text in os.environ.items() if not name.startswith("INFERD_")}
     return kept | contender.settings(case)
-
-
-def _post(url: str, question: Question) -> tuple[int, bytes]:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
-    try:
-        connection.request("POST", parts.path, question.body, question.headers)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
 
 
 def _poll(done: Callable[[], bool], limit: float, fault: str) -> None:

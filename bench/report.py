@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.contenders import Contender
+from bench.h2load import CLIENTS
 from bench.results import Ratio, Row, Table
 from bench.starts import WAYS, Start
 from bench.tensors import WAYS as WAYS_OF_TENSORS
@@ -11,6 +12,7 @@ from bench.tensors import Transfer
 from bench.tensors import cells as tensor_cells
 
 HEADINGS = ("server", "requests/s", "ratio to ceiling", "p50 ms", "p99 ms", "CPU us", "RSS MiB")
+RATIO = HEADINGS.index("ratio to ceiling")
 
 INTRODUCTION = """\
 # Performance
@@ -28,7 +30,9 @@ by those of the *ceiling*: a bare uvloop and httptools protocol with msgspec, or
 Runtime, which reads no URL and checks nothing (`bench/servers/floor.py`). Python can hardly answer
 such a request faster, so 1.00 means that all that a server does besides costs nothing. Each dialect
 has its own ceiling, which speaks that dialect; the FastAPI apps are held against the plain one,
-which runs the ONNX model, also where the app runs the pickle.
+which runs the ONNX model, also where the app runs the pickle. gRPC's ceiling takes HTTP/2 apart by
+hand (`bench/servers/grpc_floor.py`): it keeps to no window of its client and defends itself against
+nobody. The usual server in Python, `grpc.aio`, is held against it too.
 
 A ratio is taken within one round, between runs that are seconds apart, so that a machine that
 others use too does not decide it. The tables show the median over the rounds and, in brackets, the
@@ -37,18 +41,28 @@ other.
 
 - Server and load are pinned to one core each: core {server_cpu} for the server, core {load_cpu} for
   the load. The load is `wrk`, one thread, {connections} connections, each of which sends its next
-  request when it has its answer. The servers of a case are started first, warmed for a second, and
-  wait idle; then they take turns under load, {seconds:g} s each in four slices, in {rounds}
-  round{plural}. A server so slow that {connections} connections see less than {laps} answers each
-  in that time gets up to {longest:g} s.
-- **p50, p99**: the latency that `wrk` saw, median over the rounds. All connections are always busy,
-  so it is mostly queueing: p50 is about {connections} divided by requests/s.
+  request when it has its answer; for gRPC it is `h2load`, one thread, {clients} connections of
+  {streams} such streams each, so that as many requests are under way. The servers of a case are
+  started first, warmed for a second, and wait idle; then they take turns under load, {seconds:g} s
+  each in four slices, in {rounds} round{plural}. A server so slow that {connections} connections
+  see less than {laps} answers each in that time gets up to {longest:g} s.
+- **p50, p99**: the latency that the load saw, median over the rounds. All connections are always
+  busy, so it is mostly queueing: p50 is about {connections} divided by requests/s.
 - **CPU**: user and system time of the server's processes, per request.
 - **RSS**: resident memory of the server's processes after a run, the highest of the rounds; a page
   that several processes share counts in each.
 - Before every run one request is made, whose labels must be those of scikit-learn. A run in which
-  an answer was no 2xx, or a connection broke, stops the benchmark.
+  an answer was no 2xx, or a connection broke, stops the benchmark; so does one over gRPC whose
+  answers have not all together the bytes of as many right ones: `h2load` knows no `grpc-status`.
 """
+
+
+@dataclass(frozen=True)
+class Live:
+    """The empty call, and why a server is missing."""
+
+    table: Table
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class Found:
     tables: Sequence[Table]
     starts: Sequence[Start]
     transfers: Sequence[Transfer]
+    live: Live | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,8 @@ class Setting:
 def text(tables: Sequence[Table]) -> str:
     """All cases, aligned for a terminal."""
     return "\n\n".join(
-        f"{table.case.name}: {_rows_in_words(table)} - {table.case.title}\n{_aligned(table)}"
+        f"{table.case.name}: {_rows_in_words(table)} - {table.case.title}\n"
+        + _aligned([list(HEADINGS), *(_cells(row) for row in table.rows)])
         for table in tables
     )
 
@@ -90,10 +106,13 @@ def markdown(found: Found, setting: Setting, commands: Sequence[str]) -> str:
         INTRODUCTION.format(
             summary=_summary(tables),
             plural="" if setting.rounds == 1 else "s",
+            clients=CLIENTS,
+            streams=setting.connections // CLIENTS,
             **{name: value for name, value in vars(setting).items() if name != "facts"},
         ),
         "## Figures",
         *(_section(table) for table in tables),
+        *([_live(found.live)] if found.live else []),
         *([_transfers(transfers)] if transfers else []),
         _starts(found.starts),
         _servers(tables),
@@ -125,10 +144,37 @@ def _section(table: Table) -> str:
     return head + _table(list(HEADINGS), [_cells(row) for row in table.rows])
 
 
+def _live(live: Live) -> str:
+    note = (
+        "`ServerLive` over gRPC, which asks nothing of a model: what the way to a server and back"
+        " costs. Each server has one core, Triton's threads too."
+    )
+    lines = [f"- **{row.contender.title}**: {row.contender.about}." for row in live.table.rows]
+    if live.left_out:
+        lines.append(f"- Triton is not measured here: {live.left_out}")
+    about = "\n".join(lines)
+    return f"## An empty call\n\n{note}\n\n{_table(*_live_cells(live))}\n\n{about}"
+
+
+def live_text(live: Live) -> str:
+    """The same for a terminal."""
+    head, lines = _live_cells(live)
+    return _aligned([head, *lines])
+
+
+def _live_cells(live: Live) -> tuple[list[str], list[list[str]]]:
+    head, *lines = [list(HEADINGS), *(_cells(row) for row in live.table.rows)]
+    for line in (head, *lines):
+        del line[RATIO]
+    return head, lines
+
+
 def _transfers(transfers: Sequence[Transfer]) -> str:
     note = (
-        "A float32 tensor of so many bytes, as binary data of the Open Inference Protocol: up, with"
-        " one value of it as the answer, and both ways, through an ONNX model that hands it on."
+        "A float32 tensor of so many bytes, in the Open Inference Protocol, by REST as binary data"
+        " or by gRPC as raw contents: up, with one value of it as the answer, and both ways,"
+        " through an ONNX model that hands it on. Either client writes to a bare socket; for gRPC"
+        " it grants the windows, and takes the frames, of grpcio's client (`bench/grpc_line.py`)."
         " The socket is a bare one (`bench/servers/socket_echo.py`) that takes the same bytes and"
         " gives the same back. One client, which waits for each answer; an echo counts each byte"
         " twice."
@@ -203,8 +249,7 @@ def _table(head: list[str], lines: list[list[str]], rest: str = "---:") -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
 
 
-def _aligned(table: Table) -> str:
-    lines = [list(HEADINGS), *(_cells(row) for row in table.rows)]
+def _aligned(lines: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  "

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import requests
+from tritonclient import grpc
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
 import inferd
@@ -91,6 +92,19 @@ def ask_oip_with_tritonclient(served: Served, rows: Rows) -> Answer:
     return Answer(labels.tolist(), probabilities.tolist(), seconds)
 
 
+def ask_oip_with_grpc(served: Served, rows: Rows) -> Answer:
+    client = grpc.InferenceServerClient(served.url.removeprefix("http://"))
+    metadata = client.get_model_metadata(served.model)
+    tensor = grpc.InferInput(metadata.inputs[0].name, rows.shape, "FP32")
+    tensor.set_data_from_numpy(rows)
+    start = time.perf_counter()
+    reply = client.infer(served.model, [tensor])
+    seconds = time.perf_counter() - start
+    labels, probabilities = (reply.as_numpy(output.name) for output in metadata.outputs)
+    client.close()
+    return Answer(labels.tolist(), probabilities.tolist(), seconds)
+
+
 def ask_tfserving_with_curl(served: Served, rows: Rows) -> Answer:
     url = f"{served.url}/v1/models/{served.model}:predict"
     reply, seconds = _curl(url, {"instances": _numbers(rows)})
@@ -120,6 +134,7 @@ QUESTIONS = (
     Question("requests", "plain", 3, ask_plain_with_requests),
     Question("curl", "Open Inference", 1, ask_oip_with_curl),
     Question("tritonclient", "Open Inference, binary", 3, ask_oip_with_tritonclient),
+    Question("tritonclient", "Open Inference, gRPC", 3, ask_oip_with_grpc),
     Question("curl", "TensorFlow Serving", 3, ask_tfserving_with_curl),
     Question("requests", "MLflow", 3, ask_mlflow_with_requests),
     Question("inferd.load", "(in Python)", 3, ask_file_with_python),

@@ -23,9 +23,18 @@ DEFAULT_FILE = Path("inferd.toml")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-DOORS: Mapping[str, int] = {"tfserving": 8501, "triton": 8000, "kserve": 8080}
+DOORS: Mapping[str, int] = {
+    "tfserving": 8501,
+    "tfserving_grpc": 8500,
+    "triton": 8000,
+    "triton_grpc": 8001,
+    "kserve": 8080,
+}
 """The settings that open a port for clients of another server, and the number which those expect:
-TensorFlow Serving's REST port, Triton's HTTP port, the port of KServe's model servers."""
+TensorFlow Serving's ports for REST and gRPC, Triton's, the port of KServe's model servers. Each of
+ours speaks both; there are two where its clients know two."""
+GRPC = "_grpc"
+"""How the settings of a server's second port end."""
 
 CLOSED = -1
 """The value of a door that is not opened."""
@@ -65,10 +74,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=65535,
         ),
     ] = CLOSED
+    tfserving_grpc: Annotated[
+        int,
+        Meta(
+            description="A further such port, for its gRPC clients; without a number 8500, -1 opens"
+            " none.",
+            ge=-1,
+            le=65535,
+        ),
+    ] = CLOSED
     triton: Annotated[
         int,
         Meta(
             description="A further port, for clients of Triton; without a number 8000, -1 opens"
+            " none.",
+            ge=-1,
+            le=65535,
+        ),
+    ] = CLOSED
+    triton_grpc: Annotated[
+        int,
+        Meta(
+            description="A further such port, for its gRPC clients; without a number 8001, -1 opens"
             " none.",
             ge=-1,
             le=65535,
@@ -148,6 +175,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_alive_seconds: Annotated[
         float, Meta(description="How long an idle connection is kept open.", gt=0)
     ] = 75.0
+    max_connection_age_seconds: Annotated[
+        float,
+        Meta(
+            description="How long an HTTP/2 connection takes new calls, so that long ones spread"
+            " over servers again; 0 means for ever.",
+            ge=0,
+        ),
+    ] = 1800.0
     read_timeout_seconds: Annotated[
         float, Meta(description="How long a client may pause within a request.", gt=0)
     ] = 30.0

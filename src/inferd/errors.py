@@ -52,6 +52,7 @@ class Code(Enum):
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     CANCELLED = "CANCELLED"
     INTERNAL = "INTERNAL"
+    UNKNOWN = "UNKNOWN"
 
 
 class InferdError(Exception):

@@ -1,7 +1,7 @@
-"""Tests of bench/load.py: what wrk prints, and how it is called."""
+"""Tests of bench/load.py: which program makes the load, and how it is had and run."""
 
 import shutil
-import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -9,103 +9,32 @@ from bench import load
 from bench.dialects import Question
 from bench.errors import BenchError
 
-FAST = """\
-Running 4s test @ http://127.0.0.1:9001/v2/models/iris/infer
-  1 threads and 32 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency   541.10us   88.35us   4.41ms   92.10%
-    Req/Sec    58.72k     1.92k   61.33k    85.00%
-  Latency Distribution
-     50%  530.00us
-     75%  559.00us
-     90%  596.00us
-     99%    1.02ms
-  234890 requests in 4.10s, 58.92MB read
-Requests/sec:  57290.24
-Transfer/sec:     14.37MB
-"""
-SLOW = """\
-Running 15s test @ http://127.0.0.1:9001/predict
-  1 threads and 32 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency     3.41s   880.35ms   4.41s    92.10%
-    Req/Sec     8.21      2.92    20.00     85.00%
-  Latency Distribution
-     50%    3.70s
-     75%    3.90s
-     90%    4.10s
-     99%    1.05m
-  121 requests in 1.00m, 21.30KB read
-Requests/sec:      2.02
-Transfer/sec:      1.42KB
-"""
-SOCKET = "  Socket errors: connect 0, read 3, write 0, timeout 1\n"
-STATUS = "  Non-2xx or 3xx responses: 12\n"
 
-
-def test_a_run_gives_its_totals_and_percentiles_in_seconds() -> None:
-    """The count, the time and both percentiles are read, whatever their units."""
-    seen = load.parse(FAST)
-    assert (seen.requests, seen.elapsed) == (234890, 4.10)
-    assert (seen.p50, seen.p99) == pytest.approx((530e-6, 1.02e-3))
-    assert seen.rate == pytest.approx(234890 / 4.10)
-
-
-def test_a_slow_run_is_read_in_seconds_and_minutes() -> None:
-    """Seconds and minutes are units of wrk too."""
-    seen = load.parse(SLOW)
-    assert (seen.requests, seen.elapsed) == (121, 60.0)
-    assert (seen.p50, seen.p99) == pytest.approx((3.70, 63.0))
+def test_grpc_is_asked_by_h2load_and_all_else_by_wrk() -> None:
+    """wrk speaks HTTP/1.1 alone."""
+    assert load.tool("grpc") is load.tool("grpc-live") is load.H2LOAD
+    assert load.tool("oip") is load.tool("mlflow") is load.WRK
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
-    [(SOCKET, "connect 0, read 3, write 0, timeout 1"), (STATUS, "12 answers")],
-    ids=["socket", "status"],
+    ("tool", "package"), [(load.WRK, "wrk"), (load.H2LOAD, "nghttp2-client")], ids=["wrk", "h2load"]
 )
-def test_a_run_with_errors_counts_for_nothing(line: str, said: str) -> None:
-    """Broken connections and answers other than 2xx end the run with what wrk said."""
-    total = "  234890 requests in 4.10s, 58.92MB read\n"
-    with pytest.raises(BenchError, match=said):
-        load.parse(FAST.replace(total, total + line))
+def test_a_program_that_is_missing_is_asked_for_by_its_package(
+    tool: load.Tool, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it cannot be installed, the line that installs it is told."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BenchError, match=rf"{tool.name} .*apt-get install .* {package}$"):
+        load.require(tool)
 
 
-def test_a_run_without_an_answer_is_an_error() -> None:
-    """No answer at all is no rate of zero."""
-    with pytest.raises(BenchError, match="no answer"):
-        load.parse(SLOW.replace("121 requests", "0 requests"))
-
-
-def test_output_that_is_not_wrks_is_an_error_that_shows_it() -> None:
-    """An unknown output is shown instead of guessed at."""
-    with pytest.raises(BenchError, match="unable to connect"):
-        load.parse("unable to connect to 127.0.0.1:9001 Connection refused\n")
-
-
-def test_the_command_pins_the_load_and_asks_for_percentiles() -> None:
-    """wrk runs on its core with one thread, and gets whole seconds, the only ones it knows."""
-    argv = load.command("http://127.0.0.1:1/predict", "body.lua", 0.4, cpu=1)
-    assert argv[:3] == ["taskset", "-c", "1"]
-    assert {"-t1", "-c32", "-d1s", "--latency"} <= set(argv)
-    assert argv[-3:] == ["-s", "body.lua", "http://127.0.0.1:1/predict"]
-
-
-def test_the_script_holds_any_json_body_as_it_is() -> None:
-    """Brackets that end in `]]` do not end the Lua string."""
-    assert "wrk.body = [=[[[1.0],[2.0]]]=]\n" in load.script(Question(b"[[1.0],[2.0]]"))
-
-
-def test_the_script_holds_memory_byte_by_byte_and_every_header() -> None:
-    """Bytes that Lua would read as something else are written as numbers of three digits."""
-    text = load.script(Question(b'\x00"\xff1', {"a-length": "4"}))
-    assert 'wrk.body = "\\000\\034\\255\\049"\n' in text
-    assert 'wrk.headers["a-length"] = "4"\n' in text
-
-
-@pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
-def test_a_refused_connection_is_a_bench_error() -> None:
-    """Where nothing listens, the real wrk's fault is told in a sentence."""
-    argv = ["wrk", "-t1", "-c1", "-d1s", "--latency", "http://127.0.0.1:1/"]
-    assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
-    with pytest.raises(BenchError, match="wrk"):
-        load.run(argv)
+@pytest.mark.parametrize("tool", [load.WRK, load.H2LOAD], ids=["wrk", "h2load"])
+def test_a_refused_connection_is_a_bench_error(tool: load.Tool, tmp_path: Path) -> None:
+    """Where nothing listens, the real program's fault is told in a sentence."""
+    if not shutil.which(tool.name):
+        pytest.skip(f"{tool.name} is not installed")
+    question, path = Question(b"{}"), tmp_path / f"body{tool.suffix}"
+    path.write_bytes(tool.write(question))
+    pinned = tool.command("http://127.0.0.1:1/", question, path, 1, 0)
+    with pytest.raises(BenchError, match=tool.name):
+        load.run(tool, pinned[3:], path)

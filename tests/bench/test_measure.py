@@ -8,6 +8,7 @@ import pytest
 from bench import contenders, machine, measure
 from bench.contenders import CONTENDERS
 from bench.errors import BenchError
+from bench.seen import LoadResult
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,20 @@ def test_the_cpu_is_named_as_the_kernel_names_it() -> None:
     """The first model name counts; other processors have none."""
     assert machine.cpu_model("processor : 0\nmodel name\t: AMD EPYC: 4\n") == "AMD EPYC: 4"
     assert machine.cpu_model("BogoMIPS : 50.00\n") is None
+
+
+@pytest.mark.parametrize(
+    ("carried", "is_right"),
+    [(None, True), (8600, True), (8686, True), (8514, False), (11000 + 86 * 32, False)],
+    ids=["untold", "exact", "under way", "one wrong", "longer"],
+)
+def test_answers_whose_bytes_are_not_those_of_right_ones_end_the_benchmark(
+    carried: int | None, is_right: bool
+) -> None:
+    """A fast server of errors is not measured, though HTTP says 200 of each."""
+    seen = LoadResult(100, 1.0, 0.1, 0.2, carried)
+    if is_right:
+        measure.check_carried(seen, 86, "inferd-grpc")
+    else:
+        with pytest.raises(BenchError, match="inferd-grpc, expected 86 in each"):
+            measure.check_carried(seen, 86, "inferd-grpc")

@@ -9,7 +9,7 @@ import pytest
 from bench import chart, commands, measure, report, results
 from bench.contenders import Contender
 from bench.models import Case
-from bench.report import Found
+from bench.report import Found, Live
 from bench.results import Run, Table
 from bench.starts import Start
 from bench.tensors import Transfer
@@ -27,8 +27,8 @@ SETTING = report.Setting(
 )
 STARTS = [Start("forest", "a forest", (2.0, 0.5, 1.5, 0.25))]
 TRANSFERS = [
-    Transfer("upload", 1024, 5e8, 1e9, 0.5),
-    Transfer("echo", 1024, 1e9, 4e9, 0.25),
+    Transfer("REST", "upload", 1024, 5e8, 1e9, 0.5),
+    Transfer("REST", "echo", 1024, 1e9, 4e9, 0.25),
 ]
 PLAN = measure.Plan(3, 4, 0, 1, Path("/checkout/.bench"))
 
@@ -50,9 +50,20 @@ def test_the_page_shows_ratios_facts_date_and_commands(tables: list[Table]) -> N
     assert "| inferd, OIP JSON | 880 | 0.90 (0.80-0.96) | 36.36 | 72.73 | 1,136 | 103 |" in page
     assert "| CPU | a fast one |" in page
     assert "| forest: a forest | 2.0 s | 0.5 s | 1.5 s | 0.2 s |" in page
-    assert "| 1 KiB | 0.500 | 1.000 | 0.50 | 1.000 | 4.000 | 0.25 |" in page
+    assert "| 1 KiB, REST | 0.500 | 1.000 | 0.50 | 1.000 | 4.000 | 0.25 |" in page
     assert "Measured on 2025-01-31." in page
     assert "```sh\nmake bench\n```" in page
+
+
+def test_the_page_shows_the_empty_call_and_who_is_missing(tables: list[Table]) -> None:
+    """No ratio there: it has no ceiling. A server that could not be had is told with the reason."""
+    live = Live(tables[0], "pip could not fetch it")
+    page = report.markdown(Found(tables, STARTS, [], live), SETTING, ["make bench"])
+    assert "## An empty call" in page
+    assert "| server | requests/s | p50 ms | p99 ms | CPU us | RSS MiB |" in page
+    assert "| inferd, OIP JSON | 880 | 36.36 | 72.73 | 1,136 | 103 |" in page
+    assert "- Triton is not measured here: pip could not fetch it" in page
+    assert len({len(line) for line in report.live_text(live).splitlines()}) == 1
 
 
 def test_every_table_of_the_page_has_as_many_cells_as_headings(tables: list[Table]) -> None:
@@ -105,3 +116,13 @@ def test_the_commands_are_those_that_the_benchmark_runs(case: Case, tables: list
     assert f"taskset -c 0 {serve}" in lines
     load = "taskset -c 1 wrk -t1 -c32 --timeout 60s -d4s --latency -s .bench/forest-1-oip.lua"
     assert f"{load} http://127.0.0.1:8002/v2/models/forest/infer" in lines
+
+
+def test_the_commands_of_grpc_are_those_of_h2load(
+    case: Case, by_name: dict[str, Contender]
+) -> None:
+    """The message is in a file; its headers, which have spaces, are quoted."""
+    *_, load = commands.repeat(PLAN, case, [by_name["inferd-grpc"]])
+    message = "-D4 -d .bench/forest-1-grpc.bin '-Hcontent-type: application/grpc' '-Hte: trailers'"
+    assert load.startswith(f"taskset -c 1 h2load -c8 -m4 {message} ")
+    assert load.endswith("http://127.0.0.1:8001/inference.GRPCInferenceService/ModelInfer")

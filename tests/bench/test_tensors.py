@@ -1,4 +1,4 @@
-"""Tests of bench/tensors.py and its floor: tensors that are carried, and figures that are told."""
+"""Tests of bench/tensors.py, bench/lines.py and their floor: what is carried, and what is told."""
 
 import json
 import socket
@@ -10,8 +10,9 @@ import pytest
 from bench import tensors
 from bench.dialects import JSON_LENGTH
 from bench.errors import BenchError
+from bench.lines import PlainLine, ServedLine
 from bench.servers import socket_echo
-from bench.tensors import PlainLine, ServedLine, Transfer
+from bench.tensors import Transfer
 
 Serve = Callable[[socket.socket], None]
 
@@ -107,9 +108,15 @@ def test_a_tensor_that_does_not_come_back_ends_the_benchmark(
 
 
 def test_figures_are_told_by_size_in_billions_of_bytes() -> None:
-    """A line a size, smallest first; both ways beside each other."""
+    """A line a size, smallest first, gRPC's below REST's; both ways beside each other."""
     found = [
-        Transfer(way, size, 5e8, 1e9, 0.5) for size in (1 << 20, 1 << 10) for way in tensors.WAYS
+        Transfer(kind, way, size, 5e8, 1e9, 0.5)
+        for kind, size in (("gRPC", 1 << 20), ("REST", 1 << 20), ("REST", 1 << 10))
+        for way in tensors.WAYS
     ]
     figures = ["0.500", "1.000", "0.50"] * 2
-    assert tensors.cells(found) == [["1 KiB", *figures], ["1 MiB", *figures]]
+    assert tensors.cells(found) == [
+        ["1 KiB, REST", *figures],
+        ["1 MiB, REST", *figures],
+        ["1 MiB, gRPC", *figures],
+    ]

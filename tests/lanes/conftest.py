@@ -10,8 +10,12 @@ import inferd
 from inferd.server.embedded import Server
 from tests.conftest import Models
 from tests.lanes.client import Client
+from tests.lanes.http2_client import Raw, Speaker
+from tests.lanes.scripted_rpc import RpcService
 
 Connect = Callable[..., Client]
+Open = Callable[..., Speaker]
+OpenRaw = Callable[..., Raw]
 Until = Callable[[Callable[[], Any]], None]
 
 
@@ -27,6 +31,42 @@ def connect() -> Iterator[Connect]:
     yield open_one
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def rpc() -> Iterator[RpcService]:
+    """The scripted dialect."""
+    running = RpcService()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def speak() -> Iterator[Open]:
+    """Clients by the rules."""
+    opened: list[Speaker] = []
+
+    def open_one(url: str, **options: Any) -> Speaker:
+        opened.append(Speaker(url, **options))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def raw() -> Iterator[OpenRaw]:
+    """Clients of literal bytes."""
+    opened: list[Raw] = []
+
+    def open_one(url: str, **options: Any) -> Raw:
+        opened.append(Raw(url, **options))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
 
 
 @pytest.fixture(scope="session")

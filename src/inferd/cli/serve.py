@@ -117,7 +117,10 @@ def run(arguments: argparse.Namespace) -> int:
         text = banner(
             worker.manager.ready(), worker.dialects, worker.listeners, time.perf_counter() - started
         )
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:  # whoever read it has seen enough; Python would complain again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     run_until_signal(worker, tell)
     code = 1 if worker.cut_off else 0

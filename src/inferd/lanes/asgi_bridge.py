@@ -13,7 +13,8 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from inferd.lanes.turn import REQUEST_ID, Carrier, Turn, connection_field, request_id_field
+from inferd.lanes.request_ids import REQUEST_ID, request_id_field
+from inferd.lanes.turn import Carrier, Turn, connection_field
 from inferd.log import logger
 
 FULL = 64 * 1024  # bytes of a body that wait for the app before the client is not read any more

@@ -7,14 +7,13 @@ from functools import partial
 from inferd.calls import Call, InferResponse, Response
 from inferd.engine.home import Done
 from inferd.errors import InferdError, RunFailed, Unsupported
+from inferd.lanes.request_ids import request_id, request_id_field
 from inferd.lanes.routing import Match
 from inferd.lanes.turn import (
     Carrier,
     Turn,
     connection_field,
     error_answer,
-    request_id,
-    request_id_field,
 )
 from inferd.log import logger
 from inferd.protocols.base import Message, Payload

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from inferd.errors import InferdError, MalformedRequest, NotReady, RequestError
+from inferd.lanes.request_ids import request_id_field
 from inferd.lanes.routing import Match
 from inferd.lanes.service import Service
-from inferd.lanes.turn import error_answer, request_id_field
+from inferd.lanes.turn import error_answer
 from inferd.protocols.base import Message
 
 Fields = Sequence[tuple[bytes, bytes]]

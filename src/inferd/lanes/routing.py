@@ -15,6 +15,7 @@ from inferd.errors import (
     MethodNotAllowed,
     UpgradeRequired,
 )
+from inferd.lanes.rpc_routing import RpcRoutes
 from inferd.protocols.base import WEBSOCKET, Dialect, Operation, Route
 
 
@@ -51,6 +52,8 @@ class Routes:
             for route in dialect.routes
         ]
         self._kept: dict[tuple[bytes, bytes], Match] = {}
+        self.rpc = RpcRoutes(dialects, handlers)
+        """The same dialects over gRPC, where they have that form."""
 
     def find(self, method: bytes, target: bytes) -> Match | None:
         """The match of a request line; None where no dialect knows the path.

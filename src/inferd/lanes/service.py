@@ -13,6 +13,7 @@ from inferd.engine.home import Home
 from inferd.gate.door import Door
 from inferd.lanes.heads import KnownHeads
 from inferd.lanes.routing import Routes
+from inferd.wire.h2.budgets import Limits as H2Limits
 
 TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of seconds
 
@@ -38,13 +39,20 @@ class Limits(msgspec.Struct, frozen=True):
     """A body larger than this is decoded in a thread: about a millisecond of parsing."""
     offload_values: int = 16 * 1024
     """An answer of more values than this is encoded in a thread."""
+    connection_age_seconds: float = 0.0
+    """After so long an HTTP/2 connection takes no new streams, and closes; 0: never."""
+    h2: H2Limits = H2Limits()
 
 
 def limits(settings: Settings) -> Limits:
     """The limits that *settings* ask for."""
     digits = min(len(str(settings.max_body_bytes)), LONG_LENGTH)
     return Limits(
-        settings.max_body_bytes, settings.keep_alive_seconds, settings.read_timeout_seconds, digits
+        settings.max_body_bytes,
+        settings.keep_alive_seconds,
+        settings.read_timeout_seconds,
+        digits,
+        connection_age_seconds=settings.max_connection_age_seconds,
     )
 
 

@@ -17,6 +17,7 @@ STATUS: dict[Code, tuple[int, bytes]] = {
         b"Client Closed Request",
     ),  # no standard has one; this is what proxies log
     Code.INTERNAL: (500, b"Internal Server Error"),
+    Code.UNKNOWN: (500, b"Internal Server Error"),
     Code.UNIMPLEMENTED: (501, b"Not Implemented"),
     Code.UNAVAILABLE: (503, b"Service Unavailable"),
     Code.DEADLINE_EXCEEDED: (504, b"Gateway Timeout"),

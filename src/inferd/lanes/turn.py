@@ -1,11 +1,11 @@
 """A request's place in the order of its connection: answers leave in the order of their
 requests."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from inferd.errors import InferdError, MethodNotAllowed, UnsupportedEncoding, UpgradeRequired
+from inferd.lanes.request_ids import request_id_field
 from inferd.lanes.service import Service
 from inferd.lanes.statuses import STATUS
 from inferd.protocols.base import Dialect, Message
@@ -97,23 +97,6 @@ def error_fields(error: InferdError) -> list[tuple[bytes, bytes]]:
     if isinstance(error, UpgradeRequired):
         return [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     return []
-
-
-def request_id_field(fields: Mapping[bytes, bytes]) -> bytes:
-    """The header that gives a caller's own id of its request back; empty where there is none, or
-    one that is no id."""
-    told = request_id(fields)
-    return b"%b: %b\r\n" % (REQUEST_ID, told) if told else b""
-
-
-def request_id(fields: Mapping[bytes, bytes]) -> bytes:
-    """The caller's own id of its request; empty where there is none, or one that is no id."""
-    told = fields.get(REQUEST_ID, b"")
-    return told if _ID.fullmatch(told) else b""
-
-
-REQUEST_ID = b"x-request-id"
-_ID = re.compile(rb"[\x21-\x7e]{1,128}")  # visible, and no longer than any that tools make
 
 
 def connection_field(turn: Turn, *, old_http: bool) -> bytes:

@@ -10,7 +10,7 @@ import re
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,6 +34,8 @@ class Message(msgspec.Struct):
     """Names in lower case; of one that was sent twice, the last."""
     query: bytes = b""
     principal: str = ""
+    packed: bool = False
+    """Whether the body came packed, as a message of gRPC may or may not within one stream."""
 
 
 class Payload(msgspec.Struct):
@@ -45,6 +47,8 @@ class Payload(msgspec.Struct):
     tail: Sequence[bytes | memoryview] = ()
     """What follows the body: memory of large tensors, as bytes (format ``B``), which is not copied
     before it is written and must not be changed after."""
+    trailers: Sequence[tuple[bytes, bytes]] = ()
+    """What a gRPC answer says after its last message, beside its status."""
 
     @property
     def size(self) -> int:
@@ -110,6 +114,46 @@ class Operation(ABC):
         return None
 
 
+Takes: TypeAlias = Literal["one", "each", "all"]
+"""What a gRPC method's messages are: one request; each a request; all together one request."""
+
+
+class Method(Operation):
+    """One method of a gRPC service. A message is a request's body, and its metadata the headers.
+
+    Where it takes ``each``, the requests of a stream are answered in their order.
+    """
+
+    takes: ClassVar[Takes] = "one"
+
+    def decode_all(self, messages: Sequence[Message], lookup: Lookup) -> Call:
+        """Read a request of any number of messages; asked where it takes ``all``."""
+        raise NotImplementedError
+
+    def encode_in_stream(
+        self, call: Call | None, message: Message, error: InferdError
+    ) -> bytes | None:
+        """A message that tells *error* to who sent *message*; then the stream goes on.
+
+        *call* is None where the message could not be read. None: the stream ends with the error.
+        """
+        return None
+
+
+class Rpc:
+    """A protocol over gRPC: its methods, and its way of telling errors."""
+
+    methods: Mapping[str, Method]
+    """By path: ``/package.Service/Method``."""
+
+    def prepare(self) -> None:
+        """Load what answering needs, before anybody asks. It may block; called from any thread."""
+
+    def status(self, error: InferdError) -> tuple[Code, str]:
+        """What kind of failure *error* is to this protocol's clients, and its text."""
+        return error.code, error.text
+
+
 WEBSOCKET = "WEBSOCKET"
 """The method of a route that is asked by messages over a WebSocket: each is one request's body, and
 each part of an answer is one message."""
@@ -140,6 +184,9 @@ class Dialect(ABC):
     as ``triton``."""
 
     routes: tuple[Route, ...]
+
+    rpc: Rpc | None = None
+    """The same protocol over gRPC, where it has that form."""
 
     @abstractmethod
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:
@@ -203,6 +250,28 @@ def _check_form(dialect: Dialect, lookup: Lookup, bodies: Sequence[bytes]) -> No
             assert isinstance(told, Payload)
             assert isinstance(code, Code)
     assert isinstance(dialect.encode_error(MalformedRequest("no request at all"), None), Payload)
+    if dialect.rpc is not None:
+        _check_rpc(dialect.rpc, lookup, bodies)
+
+
+def _check_rpc(rpc: Rpc, lookup: Lookup, bodies: Sequence[bytes]) -> None:
+    for path, method in rpc.methods.items():
+        assert _METHOD.fullmatch(path), path
+        for body in bodies:
+            message = Message(body, {})
+            try:
+                if method.takes == "all":
+                    call = method.decode_all([message, message], lookup)
+                else:
+                    call = method.decode(message, lookup)
+            except InferdError as error:
+                code, text = rpc.status(error)
+                assert isinstance(code, Code), path
+                assert isinstance(text, str), path
+                told = method.encode_in_stream(None, message, error)
+                assert told is None or method.takes == "each", path
+            else:
+                assert isinstance(call, method.call), f"{path} decodes another call"
 
 
 def variables(path: str) -> tuple[str, ...]:
@@ -211,3 +280,4 @@ def variables(path: str) -> tuple[str, ...]:
 
 
 _VARIABLE = re.compile(r"{(\w+)}")
+_METHOD = re.compile(r"/[\w.]+/\w+")

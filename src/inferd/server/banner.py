@@ -31,6 +31,9 @@ def banner(
         "",
     ]
     lines += [f"  {label:<10} {base}{path}" for label, path in _pages(dialects)]
+    if called := ", ".join(dialect.name for dialect in dialects if dialect.rpc):
+        address = f"unix:{where}" if main.place else main.url.partition("://")[2]
+        lines.append(f"  {'gRPC':<10} {address}  ({called})")
     if doors:
         lines += ["", "  for clients of other servers:"]
         lines += [f"  {door.plan.name:<10} {door.url}" for door in doors]

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from inferd.config import CLOSED, DOORS, Settings
+from inferd.config import CLOSED, DOORS, GRPC, Settings
 from inferd.errors import ConfigError
 from inferd.protocols.base import Dialect
 from inferd.server import ports, tls, unix
@@ -47,13 +47,14 @@ def plan(settings: Settings, dialects: Sequence[Dialect]) -> tuple[Plan, ...]:
 
 
 def _door(name: str, port: int, dialects: Sequence[Dialect]) -> Plan:
-    spoken = tuple(dialect.at(name) for dialect in dialects if name in dialect.doors)
+    door, flag = name.removesuffix(GRPC), f"--{name.replace('_', '-')}"
+    spoken = tuple(dialect.at(door) for dialect in dialects if door in dialect.doors)
     if not spoken:
         raise ConfigError(
-            f"no plug-in answers the clients of --{name}",
+            f"no plug-in answers the clients of {flag}",
             cure="Install one that does, or leave the setting out.",
         )
-    return Plan(name, f"--{name}", port, spoken)
+    return Plan(name, flag, port, spoken)
 
 
 def _expect_apart(plans: Sequence[Plan]) -> None:

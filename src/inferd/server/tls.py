@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from inferd.errors import ConfigError
 
-PROTOCOLS = ("http/1.1",)
+PROTOCOLS = ("h2", "http/1.1")
 """What is spoken behind TLS, by its names in ALPN (RFC 7301)."""
 
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED and _NOT_YET_VALID: x509_vfy.h

@@ -9,7 +9,7 @@ from inferd import plugins
 from inferd.app.deferred import Deferred
 from inferd.config import Settings
 from inferd.gate import door
-from inferd.lanes.http1 import Http1Connection
+from inferd.lanes.greeting import Greeting
 from inferd.lanes.routing import Routes
 from inferd.lanes.service import Service, limits
 from inferd.log import logger
@@ -111,7 +111,7 @@ class Worker:
         )
         self._services[listener.plan.name] = service
         service.start()
-        return await listener.open(lambda: Http1Connection(service))
+        return await listener.open(lambda: Greeting(service))
 
     def _let_go(self) -> None:
         """Give everything back."""
@@ -135,6 +135,9 @@ class Worker:
         def make() -> object:
             from inferd.app.build import build
 
+            for dialect in self.dialects:
+                if dialect.rpc is not None:
+                    dialect.rpc.prepare()
             return build(self.manager, self.dialects)
 
         return loop.run_in_executor(self.pipeline.home.codecs, make)

@@ -52,7 +52,7 @@ def _write_formed(response: InferResponse, request: FormedRequest) -> Payload:
     for name, array in response.outputs.items():
         datatype = handle.checker.output_datatypes[name]
         if name in request.classes:
-            array, datatype = _classified(array, name, request), "BYTES"
+            array, datatype = classified(array, name, request), "BYTES"
         output = described(name, datatype, array)
         if name in request.binary:
             blobs.append(blob := pack(array))
@@ -75,7 +75,8 @@ def _framed(frame: Frame, blobs: list[bytes | memoryview]) -> Payload:
     return Payload(b"".join([document, *blobs]), OCTETS, headers)
 
 
-def _classified(array: Array, name: str, request: FormedRequest) -> Array:
+def classified(array: Array, name: str, request: FormedRequest) -> Array:
+    """The output *name* as *request* asks for it: the greatest elements of each row, as texts."""
     handle = request.handle
     labels = handle.classes if name == handle.roles.probability else ()
     batched = handle.signature.batch_axis is not None

@@ -67,34 +67,15 @@ class Blobs:
             return shaped(sent.name, self._strings(sent.name, start, count), sent.shape)
         expected = count * datatype.numpy.itemsize
         if size != expected:
-            raise InvalidInput(
-                f"input byte size mismatch for input '{sent.name}' for model '{self._model}'. "
-                f"Expected {expected}, got {size}"
-            )
+            raise size_mismatch(sent.name, self._model, expected, size)
         if not count:  # numpy makes no view of nothing
             return shaped(sent.name, np.empty(0, datatype.numpy), sent.shape)
-        return self._view(datatype, count, start).reshape(sent.shape)
+        return view(self._body, datatype, count, start).reshape(sent.shape)
 
     def end(self) -> None:
         """Raise InvalidInput unless all bytes were taken."""
         if self._at != len(self._body):
             raise InvalidInput(f"unexpected additional input data for model '{self._model}'")
-
-    def _view(self, datatype: Datatype, count: int, start: int) -> Array:
-        array: Array = np.frombuffer(self._body, datatype.numpy, count, start)
-        if datatype is _BOOL:  # any byte but 0 is true; numpy and the models expect 1
-            return np.not_equal(array.view(np.uint8), 0)
-        flags = array.flags
-        if not flags.aligned:
-            # numpy copes; compiled loops may not: compilers take elements to be where the C
-            # standard has them. A large one is copied as bytes, which is one block.
-            if array.nbytes <= SMALL:
-                return array.copy()
-            size = count * datatype.numpy.itemsize
-            return np.frombuffer(self._body, np.uint8, size, start).copy().view(datatype.numpy)
-        if flags.writeable:  # a large body is a bytearray
-            flags.writeable = False
-        return array
 
     def _strings(self, name: str, at: int, count: int) -> Array:
         body, end = self._body, self._at
@@ -124,9 +105,7 @@ class Blobs:
         try:
             return str(self._body[start:end], "utf-8")
         except UnicodeDecodeError:
-            raise InvalidInput(
-                f"a string element of inference input '{name}' is not UTF-8", expected="text"
-            ) from None
+            raise not_text(name) from None
 
     def _incomplete(self, name: str, what: str, expected: int, got: int) -> InvalidInput:
         unit = f"{expected} bytes" if what != "data" else f"string of length {expected}"
@@ -134,6 +113,40 @@ class Blobs:
             f"incomplete string {what} for inference input '{name}' for model '{self._model}', "
             f"expecting {unit} but only {got} bytes available"
         )
+
+
+def view(body: bytes, datatype: Datatype, count: int, start: int) -> Array:
+    """The *count* numbers in *body* from *start* on, where they lie if they can stay there; not to
+    be written to."""
+    array: Array = np.frombuffer(body, datatype.numpy, count, start)
+    if datatype is _BOOL:  # any byte but 0 is true; numpy and the models expect 1
+        return np.not_equal(array.view(np.uint8), 0)
+    flags = array.flags
+    if not flags.aligned:
+        # numpy copes; compiled loops may not: compilers take elements to be where the C standard
+        # has them. A large one is copied as bytes, which is one block.
+        if array.nbytes <= SMALL:
+            return array.copy()
+        size = count * datatype.numpy.itemsize
+        return np.frombuffer(body, np.uint8, size, start).copy().view(datatype.numpy)
+    if flags.writeable:  # a large body is a bytearray
+        flags.writeable = False
+    return array
+
+
+def size_mismatch(name: str, model: str, expected: int, got: int) -> InvalidInput:
+    """What is wrong with an input of *got* bytes, whose shape says *expected*."""
+    return InvalidInput(
+        f"input byte size mismatch for input '{name}' for model '{model}'. "
+        f"Expected {expected}, got {got}"
+    )
+
+
+def not_text(name: str) -> InvalidInput:
+    """What is wrong with an input one of whose strings is none."""
+    return InvalidInput(
+        f"a string element of inference input '{name}' is not UTF-8", expected="text"
+    )
 
 
 def pack(array: Array) -> bytes | memoryview:

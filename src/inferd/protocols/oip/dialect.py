@@ -4,14 +4,15 @@ own port."""
 from collections.abc import Iterator
 
 from inferd.errors import Code, InferdError, MethodNotAllowed, RouteNotFound
-from inferd.protocols.base import Dialect, Message, Operation, Payload, Route
+from inferd.protocols.base import Dialect, Message, Payload, Route
 from inferd.protocols.oip.config import Configuration
 from inferd.protocols.oip.generate import Generate, GenerateStream
+from inferd.protocols.oip.grpc.rpc import OipRpc
 from inferd.protocols.oip.health import IsModelReady, Live, Ready, Unready
 from inferd.protocols.oip.metadata import DescribeModel, DescribeServer
 from inferd.protocols.oip.repository import Control, Index
 from inferd.protocols.oip.rest import Infer
-from inferd.protocols.oip.settings import Fixed, LogSettings, TraceSettings
+from inferd.protocols.oip.settings import NO_LOG, NO_TRACE, LogSettings, TraceSettings
 from inferd.protocols.oip.shared_memory import Register, Status, Unregister
 from inferd.protocols.oip.statistics import ReadStatistics
 from inferd.protocols.oip.texts import triton_code, triton_text
@@ -45,12 +46,11 @@ def _routes(*, strict: bool) -> Iterator[Route]:
 
 
 def _settings(*, strict: bool) -> Iterator[Route]:
-    no_trace: Operation = Fixed("tracing", "Nothing is traced here.")
     for trace in ("/v2/trace/setting", "/v2/models/{model}/trace/setting"):
         yield Route("GET", trace, TraceSettings(strict=strict, of_model="{model}" in trace))
-        yield Route("POST", trace, no_trace)
+        yield Route("POST", trace, NO_TRACE)
     yield Route("GET", "/v2/logging", LogSettings())
-    yield Route("POST", "/v2/logging", Fixed("the log", "Start the server with --log-level."))
+    yield Route("POST", "/v2/logging", NO_LOG)
 
 
 def _shared_memory(kind: str, *, strict: bool) -> Iterator[Route]:
@@ -68,6 +68,7 @@ class Oip(Dialect):
     precedence = 20
     doors = ("triton", "kserve")
     routes = tuple(_routes(strict=False))
+    rpc = OipRpc()
 
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:
         model = message.path.get("model", "") if message else ""
@@ -81,6 +82,7 @@ class AtTriton(Oip):
     """With Triton's statuses, its versions of digits, and its empty answers."""
 
     routes = tuple(digits_only(route) for route in _routes(strict=True))
+    rpc = OipRpc(strict=True)
 
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:
         match error:

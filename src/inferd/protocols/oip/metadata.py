@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from inferd.calls import Call, Handle, Lookup, ModelMetadata, ServerMetadata
+from inferd.calls import (
+    Call,
+    Handle,
+    Lookup,
+    ModelDescription,
+    ModelMetadata,
+    ServerDescription,
+    ServerMetadata,
+)
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.oip.config import platform
 from inferd.protocols.oip.schemas import TEXT, WHOLE, array, record
@@ -29,8 +37,7 @@ class DescribeServer(Operation):
         return ServerMetadata()
 
     def encode(self, call: Call, response: Any) -> Payload:
-        answer = {"name": response.name, "version": response.version, "extensions": EXTENSIONS}
-        return Payload(encode(answer))
+        return Payload(encode(server_metadata(response)))
 
     def document(self, handle: Handle | None) -> Documentation:
         schema = record(name=TEXT, version=TEXT, extensions=array(TEXT))
@@ -49,18 +56,8 @@ class DescribeModel(Operation):
         return ModelMetadata(message.path["model"], message.path.get("version"))
 
     def encode(self, call: Call, response: Any) -> Payload:
-        handle, asked = response.handle, call.version  # type: ignore[attr-defined]  # decode makes nothing else
-        return Payload(
-            encode(
-                {
-                    "name": handle.model,
-                    "versions": response.versions if asked is None else [handle.version],
-                    "platform": platform(handle) if self._strict else handle.runtime_name,
-                    "inputs": [_tensor(spec) for spec in handle.signature.inputs],
-                    "outputs": [_tensor(spec) for spec in handle.signature.outputs],
-                }
-            )
-        )
+        asked = call.version  # type: ignore[attr-defined]  # decode makes nothing else
+        return Payload(encode(model_metadata(response, asked, strict=self._strict)))
 
     def document(self, handle: Handle | None) -> Documentation | None:
         if handle is None:
@@ -70,6 +67,25 @@ class DescribeModel(Operation):
             name=TEXT, versions=array(TEXT), platform=TEXT, inputs=tensors, outputs=tensors
         )
         return Documentation(f"What {handle.model} takes and gives.", schema)
+
+
+def server_metadata(described: ServerDescription) -> dict[str, Any]:
+    """What the server says of itself."""
+    return {"name": described.name, "version": described.version, "extensions": EXTENSIONS}
+
+
+def model_metadata(
+    described: ModelDescription, asked: str | None, *, strict: bool
+) -> dict[str, Any]:
+    """What a model says of itself, of which the version *asked* was named, if one was."""
+    handle = described.handle
+    return {
+        "name": handle.model,
+        "versions": described.versions if asked is None else [handle.version],
+        "platform": platform(handle) if strict else handle.runtime_name,
+        "inputs": [_tensor(spec) for spec in handle.signature.inputs],
+        "outputs": [_tensor(spec) for spec in handle.signature.outputs],
+    }
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from inferd.calls import Call, Handle, Lookup, ModelStates, VersionState
+from inferd.calls import Call, Handle, Lookup, ModelStates, VersionState, VersionStates
 from inferd.errors import Refused, Unsupported
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.oip.schemas import NOTHING, TEXT, TRUTH, array
@@ -48,10 +48,7 @@ class Index(Operation):
         return Listed(ready=wish.ready)
 
     def encode(self, call: Call, response: Any) -> Payload:
-        told = [_told(version) for version in response.versions]
-        if call.ready:  # type: ignore[attr-defined]  # decode makes nothing else
-            told = [each for each in told if each["state"] == "READY"]
-        return Payload(encode(told))
+        return Payload(encode(index(response, ready=call.ready)))  # type: ignore[attr-defined]  # decode makes nothing else
 
     def document(self, handle: Handle | None) -> Documentation:
         entry = {
@@ -81,6 +78,12 @@ class Control(Operation):
 
     def encode(self, call: Call, response: Any) -> Payload:
         return NOTHING
+
+
+def index(states: VersionStates, *, ready: bool) -> list[dict[str, str]]:
+    """All versions, or only the *ready* ones, each with its state."""
+    told = [_told(version) for version in states.versions]
+    return [each for each in told if each["state"] == "READY"] if ready else told
 
 
 def _told(version: VersionState) -> dict[str, str]:

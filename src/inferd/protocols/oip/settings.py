@@ -65,15 +65,7 @@ class LogSettings(Operation):
         return ServerLive()
 
     def encode(self, call: Call, response: Any) -> Payload:
-        answer = {
-            "log_file": "",
-            "log_info": logger.isEnabledFor(logging.INFO),
-            "log_warning": logger.isEnabledFor(logging.WARNING),
-            "log_error": logger.isEnabledFor(logging.ERROR),
-            "log_verbose_level": int(logger.isEnabledFor(logging.DEBUG)),
-            "log_format": "default",
-        }
-        return Payload(encode(answer))
+        return Payload(encode(log_settings()))
 
     def document(self, handle: Handle | None) -> Documentation:
         schema = record(
@@ -85,6 +77,18 @@ class LogSettings(Operation):
             log_format=TEXT,
         )
         return Documentation("What is logged.", schema)
+
+
+def log_settings() -> dict[str, str | int | bool]:
+    """What is logged."""
+    return {
+        "log_file": "",
+        "log_info": logger.isEnabledFor(logging.INFO),
+        "log_warning": logger.isEnabledFor(logging.WARNING),
+        "log_error": logger.isEnabledFor(logging.ERROR),
+        "log_verbose_level": int(logger.isEnabledFor(logging.DEBUG)),
+        "log_format": "default",
+    }
 
 
 class Fixed(Operation):
@@ -100,3 +104,7 @@ class Fixed(Operation):
 
     def encode(self, call: Call, response: Any) -> Payload:
         return Payload(b"{}")
+
+
+NO_TRACE = Fixed("tracing", "Nothing is traced here.")
+NO_LOG = Fixed("the log", "Start the server with --log-level.")

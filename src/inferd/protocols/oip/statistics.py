@@ -3,7 +3,7 @@ extension_statistics.md)"""
 
 from typing import Any
 
-from inferd.calls import Call, Handle, Lookup, ModelStatistics
+from inferd.calls import Call, Handle, Lookup, ModelStatistics, StatisticsReport
 from inferd.errors import InvalidInput, ModelNotFound, NotReady
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.oip.schemas import OBJECT, TEXT, WHOLE, array, record
@@ -41,8 +41,7 @@ class ReadStatistics(Operation):
         return ModelStatistics(model, version)
 
     def encode(self, call: Call, response: Any) -> Payload:
-        told = [_told(handle, statistics) for handle, statistics in response.versions]
-        return Payload(encode({"model_stats": told}))
+        return Payload(encode(model_statistics(response)))
 
     def document(self, handle: Handle | None) -> Documentation | None:
         if self._of_all:
@@ -71,6 +70,11 @@ def _unavailable(model: str, error: ModelNotFound | NotReady) -> InvalidInput:
         return InvalidInput(f"requested model version is not available for model '{error.name}'")
     name = error.name if isinstance(error, ModelNotFound) else model
     return InvalidInput(f"requested model '{name}' is not available")
+
+
+def model_statistics(report: StatisticsReport) -> dict[str, Any]:
+    """What each version has done so far."""
+    return {"model_stats": [_told(handle, done) for handle, done in report.versions]}
 
 
 def _told(handle: Handle, statistics: Statistics) -> dict[str, Any]:

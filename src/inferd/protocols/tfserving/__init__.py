@@ -1,4 +1,4 @@
-"""The REST API of TensorFlow Serving: predict, classify and regress, status and metadata."""
+"""TensorFlow Serving, REST and gRPC: predict, classify and regress, status and metadata."""
 
 from inferd.protocols.tfserving.dialect import TfServing
 

@@ -1,6 +1,6 @@
 """``:classify`` and ``:regress``: Examples to scores or values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from inferd.errors import InvalidInput
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.tfserving.body import Body, Long, pieces_of, read_body
 from inferd.protocols.tfserving.document import document_examples
-from inferd.protocols.tfserving.examples import Example, read_example, rows_of
+from inferd.protocols.tfserving.examples import NOTHING, Example, read_example, rows_of
 from inferd.protocols.tfserving.places import Place
 from inferd.protocols.tfserving.signatures import CLASSIFY, REGRESS, ExamplesPlan, signatures
 from inferd.tensors import Array
@@ -37,12 +37,13 @@ class _ByExamples(Place, Operation):
     def decode(self, message: Message, lookup: Lookup) -> Call:
         body = read_body(message.body)
         name = body.signature()
+        shared = NOTHING if body.context is msgspec.UNSET else read_example(body.context)
         pieces = list(_examples(body))  # all of them, before the model is even looked for
         handle = self.find(message, lookup)
         plan = signatures(handle).by_examples(name, self.kind)
         parts, rows = [], 0
         for piece in pieces:
-            parts.append(handle.reader.many(rows_of(piece, plan, rows), rows))
+            parts.append(handle.reader.many(rows_of(piece, plan, rows, shared), rows))
             rows += len(piece)
         inputs = parts[0] if len(parts) == 1 else _joined(parts)
         return ExamplesRequest(handle, inputs, (plan.output,), rows, NO_PARAMETERS, plan=plan)
@@ -57,9 +58,9 @@ class Classify(_ByExamples):
     suffix, kind = ":classify", CLASSIFY
 
     def encode(self, call: Call, response: Any) -> Payload:
-        scores = _answered(response)
+        scores = answered(response)
         width = scores.shape[1]
-        labels = _labels(response.request.plan, width)
+        labels = [encode_text(name) for name in class_names(response.request.plan, width)]
         pairs = [b"[" + label.replace(b"%", b"%%") + b",%b]" for label in labels]
         form = b"[" + b",".join(pairs) + b"]"
         written = write_rows(scores.ravel())
@@ -73,13 +74,11 @@ class Regress(_ByExamples):
     suffix, kind = ":regress", REGRESS
 
     def encode(self, call: Call, response: Any) -> Payload:
-        return Payload(b'{"results":' + write(_answered(response).ravel()) + b"}")
+        return Payload(b'{"results":' + write(answered(response).ravel()) + b"}")
 
 
 def _examples(body: Body) -> Iterator[list[Example]]:
-    """The Examples of *body* in pieces, each with what the context says for all. Raises
-    InvalidInput."""
-    shared = {} if body.context is msgspec.UNSET else read_example(body.context)
+    """The Examples of *body* in pieces. Raises InvalidInput."""
     examples = body.examples
     if examples is msgspec.UNSET:
         raise InvalidInput(
@@ -93,7 +92,7 @@ def _examples(body: Body) -> Iterator[list[Example]]:
     some = False
     for piece in pieces_of(examples):
         some = some or bool(piece)
-        yield [{**shared, **read_example(each)} if shared else read_example(each) for each in piece]
+        yield [read_example(each) for each in piece]
     if not some:
         raise InvalidInput(f"JSON Value: {body.shown()} 'examples' value is an empty array")
 
@@ -102,15 +101,14 @@ def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _answered(response: Any) -> Array:
-    """The only output, in the precision that the protocol has for it."""
-    ((_, array),) = response.outputs.items()
+def answered(response: Any, output: str | None = None) -> Array:
+    """The *output*, or the only one, in the precision that the protocol has for it."""
+    array = next(iter(response.outputs.values())) if output is None else response.outputs[output]
     with np.errstate(over="ignore"):
         answer: Array = array.astype(np.float32, copy=False)
     return answer
 
 
-def _labels(plan: ExamplesPlan, width: int) -> list[bytes]:
-    """The classes' names as JSON, where there is one for each of *width* scores."""
-    names = plan.classes if len(plan.classes) == width else ("",) * width
-    return [encode_text(name) for name in names]
+def class_names(plan: ExamplesPlan, width: int) -> Sequence[str]:
+    """The classes' names, where there is one for each of *width* scores; else nothing for each."""
+    return plan.classes if len(plan.classes) == width else ("",) * width

@@ -6,6 +6,7 @@ from typing import Any
 from inferd.errors import Code, InferdError, MethodNotAllowed, QueueFull, RouteNotFound
 from inferd.protocols.base import Dialect, Message, Payload, Route
 from inferd.protocols.tfserving.classify import Classify, Regress
+from inferd.protocols.tfserving.grpc.rpc import TfServingRpc
 from inferd.protocols.tfserving.metadata import Metadata
 from inferd.protocols.tfserving.predict import Predict
 from inferd.protocols.tfserving.status import NoModel, Status
@@ -36,6 +37,7 @@ class TfServing(Dialect):
     separators = "/:"
     doors = (DOOR,)
     routes = _routes(strict=False)
+    rpc = TfServingRpc()
 
     def at(self, door: str) -> Dialect:
         return _AT_ITS_DOOR if door == DOOR else self
@@ -48,6 +50,7 @@ class AtItsDoor(TfServing):
     """Where its own clients expect its own errors."""
 
     routes = (*_routes(strict=True), Route("GET", "/v1/models", NoModel()))
+    rpc = TfServingRpc(strict=True)
 
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:
         if isinstance(error, RouteNotFound | MethodNotAllowed) and _is_ours(error.target):

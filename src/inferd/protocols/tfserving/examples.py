@@ -12,6 +12,7 @@ from inferd.wire.json_tfserving import dump
 Example: TypeAlias = dict[str, list[Any]]
 """The values of each feature."""
 
+NOTHING: Example = {}
 LARGEST = (1 << 63) - 1
 _FLOAT, _INT64, _BYTES = "float", "int64", "bytes"
 _PLAIN: dict[type, str] = {float: _FLOAT, int: _INT64, bool: _INT64, str: _BYTES}
@@ -26,21 +27,29 @@ def read_example(value: Any) -> Example:
     }
 
 
-def rows_of(examples: Sequence[Example], plan: ExamplesPlan, first: int) -> list[list[Any]]:
-    """The rows of features that *examples*, counted from *first*, hold. Raises InvalidInput."""
+def rows_of(
+    examples: Sequence[Example], plan: ExamplesPlan, first: int, shared: Example = NOTHING
+) -> list[list[Any]]:
+    """The rows of features that *examples*, counted from *first*, hold; what one lacks is that
+    which is *shared*. Raises InvalidInput."""
     if plan.whole_row:
         (name,) = plan.features
-        return [_present(example, name, at) for at, example in enumerate(examples, first)]
+        given = shared.get(name)
+        return [
+            _present(example.get(name, given), name, at)
+            for at, example in enumerate(examples, first)
+        ]
     rows = []
+    defaults = [(name, shared.get(name)) for name in plan.features]
     for at, example in enumerate(examples, first):
         row = []
-        for name in plan.features:
-            values = example.get(name)
+        for name, given in defaults:
+            values = example.get(name, given)
             if values is None or len(values) != 1:
-                _present(example, name, at)
+                count = len(_present(values, name, at))
                 raise InvalidInput(
                     f"Key: {_shown(name)}.  Number of values != expected in example {at}: "
-                    f"{len(example[name])}, expected 1"
+                    f"{count}, expected 1"
                 )
             row.append(values[0])
         rows.append(row)
@@ -79,8 +88,7 @@ def _value(name: str, value: Any, kind: str) -> Any:
     return int(value)
 
 
-def _present(example: Example, name: str, at: int) -> list[Any]:
-    values = example.get(name)
+def _present(values: list[Any] | None, name: str, at: int) -> list[Any]:
     if not values:
         raise InvalidInput(
             f"Name: <unknown>, Feature: {_shown(name)} is required but could not be found in "

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from inferd.calls import Handle
-from inferd.errors import InvalidInput
+from inferd.errors import Code, InvalidInput
 from inferd.protocols.base import PerHandle
 from inferd.signature import Shape, Signature, TensorSpec
 
@@ -49,6 +49,12 @@ class ExamplesPlan(NamedTuple):
     """The classes' names in the order of the scores; empty for none known, or of a regressor."""
 
 
+class WrongMethod(InvalidInput):
+    """A signature was asked in a way that is another's."""
+
+    code = Code.FAILED_PRECONDITION
+
+
 class Signatures:
     """The signatures of one version of a model."""
 
@@ -72,7 +78,7 @@ class Signatures:
         return found
 
     def by_examples(self, name: str, method: str) -> ExamplesPlan:
-        """How the signature *name* is asked for *method*. Raises InvalidInput.
+        """How the signature *name* is asked for *method*. Raises InvalidInput or WrongMethod.
 
         The default one is asked so, too, where the model is of that kind.
         """
@@ -82,7 +88,7 @@ class Signatures:
         if plan is None or plan.method != method or self.defs[name].method not in (PREDICT, method):
             kind = "classification" if method == CLASSIFY else "regression"
             found = plan.method if plan and name != DEFAULT else self.defs[name].method
-            raise InvalidInput(
+            raise WrongMethod(
                 f"No {kind} inputs found in SignatureDef: {name!r} has the method_name {found}"
             )
         return plan

@@ -1,0 +1,272 @@
+"""HTTP/2 over a socket (RFC 9113): gRPC is answered here, from where its bytes arrive; all other
+requests as if they had come by HTTP/1.1, through ``http2_bridge``."""
+
+import asyncio
+import sys
+from typing import Any
+
+from inferd.errors import InferdError, PayloadTooLarge
+from inferd.lanes.http1 import GOODBYE_SECONDS
+from inferd.lanes.http2_bridge import Bridged
+from inferd.lanes.patience import Patience, undelivered
+from inferd.lanes.rpc_call import Refusal
+from inferd.lanes.rpc_routing import Head, is_grpc
+from inferd.lanes.rpc_stream import RpcStream
+from inferd.lanes.rpc_turn import RpcTurn
+from inferd.lanes.service import TICK_SECONDS, Service
+from inferd.wire.h2.connection import Connection
+from inferd.wire.h2.frames import CANCEL
+from inferd.wire.h2.streams import OPEN, Stream
+
+KEPT = 64  # heads that are remembered with their meaning, as many as the connection keeps
+LARGEST_KEPT = 4096  # bytes of one: an idle connection shall not hold megabytes of them
+HELD = 2  # of the largest messages, so many of one connection are kept while they come
+
+
+class Http2Connection(asyncio.Protocol):
+    """One client's connection, from the preface on."""
+
+    def __init__(self, service: Service) -> None:
+        self.service, self.writable = service, True
+        self.h2 = Connection(self, service.limits.h2, service.home.loop.time)
+        self._transport: asyncio.Transport
+        self._patience = Patience(service.limits, service.now)
+        self._opened = service.now
+        self._probed = 0.0
+        """When the client was last asked for a sign of life."""
+        self._heads: dict[int, Head] = {}
+        """By the numbers of the lists of fields, which are the same where their bytes are."""
+        self._reading = self._paused = self._leaving = self._parting = False
+        """Whether bytes are being taken, so that what is answered meanwhile is written after all;
+        whether reading stands still; whether no new streams are taken; whether all is said, and
+        what still comes is thrown away."""
+        self._held, self._stalls = 0, False
+        self._age = service.limits.connection_age_seconds or float("inf")
+
+    # -- the transport calls these --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # a stream's is one
+        self.service.connections.add(self)
+        self.h2.start()
+        if self.service.draining:  # shaking hands by TLS takes a while
+            self.drain()
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        if self._parting:
+            return
+        self._patience.heard = self.service.now
+        self._reading = True
+        self.h2.receive(data)
+        self._reading = False
+        self.flush()
+
+    def eof_received(self) -> bool:
+        """The client sends no more: what it asked for is still answered, but for TLS, where the
+        transport closes both ways. A request that is not whole never will be."""
+        self._leaving = True
+        if self._parting or not self._transport.can_write_eof():
+            return False
+        for stream in tuple(self.h2.streams.values()):
+            if stream.state == OPEN:
+                self._break_off(stream)
+        self.flush()
+        return bool(self.h2.streams)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.service.connections.discard(self)
+        self.writable = False
+        self.h2.lost()
+
+    def pause_writing(self) -> None:
+        self.writable = False
+        self._patience.begin_stall(self.service.now, self._transport.get_write_buffer_size())
+        self._pace()
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self._pace()
+        for stream in tuple(self.h2.streams.values()):
+            stream.user.call_back()
+
+    # -- what was received calls these --
+
+    def request(self, stream: Stream, fields: list[tuple[bytes, bytes]], ended: bool) -> None:
+        head = self._heads.get(id(fields))
+        if head is None or head.fields is not fields:
+            if not is_grpc(fields):
+                stream.user = Bridged(self, stream, fields, ended)
+                return
+            head = self._learn(fields)
+        target = head.target
+        if isinstance(target, InferdError):
+            stream.user = Refusal(self, stream, head, target)
+            return
+        kind = RpcStream if target.method.takes == "each" else RpcTurn
+        stream.user = call = kind(self, stream, head, target)
+        if ended:
+            call.data(b"", True)
+
+    def data(self, stream: Stream, data: bytes, ended: bool) -> None:
+        stream.user.data(data, ended)
+
+    def cut(self, stream: Stream, code: int) -> None:
+        if stream.user is not None:  # whose request failed here, it would be a bug of ours
+            stream.user.cut()
+
+    def room(self, stream: Stream) -> None:
+        stream.user.room()
+
+    def _learn(self, fields: list[tuple[bytes, bytes]]) -> Head:
+        """What *fields* mean, which may come again."""
+        head = self.service.routes.rpc.read(fields)
+        if sum([len(name) + len(value) for name, value in fields]) <= LARGEST_KEPT:
+            if len(self._heads) >= KEPT:
+                self._heads.clear()
+            self._heads[id(fields)] = head
+        return head
+
+    # -- the calls of this connection call these --
+
+    def flush(self) -> None:
+        if self._reading:
+            return
+        h2 = self.h2
+        if h2.has_output:
+            output = h2.take()
+            if isinstance(output, bytes):
+                self._transport.write(output)
+            else:
+                self._transport.writelines(output)
+        if h2.ended:
+            self._part()
+        elif not h2.streams and (self._leaving or h2.is_peer_leaving):
+            self._close()
+
+    def info(self, name: str) -> Any:
+        """What the transport tells."""
+        return self._transport.get_extra_info(name)
+
+    def hold(self, size: int) -> None:
+        self._held += size
+        most = HELD * self.service.limits.body_bytes
+        if size > 0 and self._held > most:
+            raise PayloadTooLarge("too much comes at once", expected=f"at most {most} bytes")
+
+    # -- the service calls these --
+
+    def tick(self, now: float) -> None:
+        closing = self._transport.is_closing()
+        unsent = self.h2.queued_bytes  # what waits for the client's windows
+        if closing or not self.writable:
+            unsent += undelivered(self._transport)
+        if unsent and not self._stalls and not closing:
+            self._patience.begin_stall(now, unsent)
+        self._stalls = bool(unsent)
+        if unsent and self._patience.is_stalled(now, unsent):
+            self._end_stall()
+        elif closing:
+            if not (unsent or self._transport.can_write_eof()):
+                self.abort()  # TLS would wait for the client's goodbye
+        elif self._parting:
+            if self._patience.is_over(now, deaf=True, idle=False):
+                self._close()
+        else:
+            self._doubt(now, idle=not unsent)
+
+    def _end_stall(self) -> None:
+        """The client takes nothing of what waits for it. Where that is no more than some answers,
+        whose windows it does not open, the others may go on."""
+        waiting = [each for each in self.h2.streams.values() if each.queue is not None]
+        if not self.writable or not all(each.queue.is_parked for each in waiting):  # type: ignore[union-attr]  # there is one
+            self.abort()
+            return
+        for stream in waiting:
+            self._break_off(stream)
+        self.flush()
+
+    def _doubt(self, now: float, *, idle: bool) -> None:
+        """Leave who sends nothing, where the next word is the client's."""
+        h2, patience = self.h2, self._patience
+        if self._paused:
+            return  # nothing of it is heard
+        for stream in tuple(h2.streams.values()):
+            stream.user.tick(now)
+        if not h2.started:
+            patience.heard = self._opened  # its bytes may not come one by one for ever
+        if h2.held_bytes or not h2.started:
+            if patience.is_over(now, deaf=False, idle=False):
+                self._close()
+        elif h2.streams:
+            self._probe(now)
+        elif idle and patience.is_over(now, deaf=False, idle=True):
+            self._leave()
+        if now - self._opened > self._age and not self._leaving:
+            self._leave()
+
+    def _probe(self, now: float) -> None:
+        """Ask a client for a sign of life that says nothing, where a call waits for its word."""
+        h2, patience = self.h2, self._patience
+        if not any(stream.state == OPEN for stream in h2.streams.values()):
+            self._probed = 0.0
+        elif self._probed > patience.heard:
+            if now - self._probed - TICK_SECONDS > self.service.limits.read_timeout_seconds:
+                self.abort()
+        elif patience.is_over(now, deaf=False, idle=True):
+            self._probed = now
+            h2.ping()
+            self.flush()
+
+    def drain(self) -> None:
+        self._leave()
+        if not self._transport.can_write_eof():
+            self.service.home.loop.call_later(GOODBYE_SECONDS, self._see_off)
+
+    def _see_off(self) -> None:
+        """End a connection of TLS that only waits for the client's goodbye."""
+        if self._transport.is_closing() and not undelivered(self._transport):
+            self.abort()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _leave(self) -> None:
+        """Take no new streams, and close when those that are open are answered (RFC 9113, section
+        6.8)."""
+        if self._parting:
+            self._close()
+            return
+        self._leaving = True
+        self.h2.shut()
+        self.flush()
+
+    def _break_off(self, stream: Stream) -> None:
+        self.h2.reset(stream, CANCEL)
+        stream.user.cut()
+
+    def _part(self) -> None:
+        """Say no more. Closing at once would reset the connection under what was said last, where
+        the client still sends."""
+        if self._parting or self._transport.is_closing():
+            return
+        self._parting, self._patience.heard = True, self.service.now
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if not self._transport.is_closing():
+            self._patience.begin_stall(self.service.now, sys.maxsize)
+            self._transport.close()
+
+    def _pace(self) -> None:
+        """Read while the client reads."""
+        if self.writable == self._paused and not self._transport.is_closing():
+            self._paused = not self.writable
+            if self.writable:
+                self._patience.heard = self.service.now
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
