@@ -135,12 +135,18 @@ class Answer:
     """What came on one stream."""
 
     def __init__(self) -> None:
-        self.headers: dict[bytes, bytes] = {}
+        self.fields: list[Field] = []
+        """The head, as it came."""
         self.trailers: dict[bytes, bytes] = {}
         self.body = bytearray()
         self.ended = False
         self.reset: int | None = None
         """The code with which the server broke it off."""
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The head; of a name that is twice there, the last."""
+        return dict(self.fields)
 
     @property
     def status(self) -> int:
@@ -240,18 +246,18 @@ class Reader:
         if not each.flags & END_HEADERS:
             return
         try:
-            fields = dict(self._decoder.decode(bytes(self._block), raw=True))
+            fields = [(n, v) for n, v in self._decoder.decode(bytes(self._block), raw=True)]
         except HPACKError as error:
             raise Malformed(f"a header block that is none: {error}") from None
         self._block, answer = None, self.answers[each.stream]
-        if any(name != name.lower() for name in fields):
+        if any(name != name.lower() for name, _ in fields):
             raise Malformed("a name in upper case")
         if answer.status >= 200:
-            if b":status" in fields or not self._block_ends:
+            if b":status" in dict(fields) or not self._block_ends:
                 raise Malformed("trailers that are none")
-            answer.trailers = fields
+            answer.trailers = dict(fields)
         else:
-            answer.headers = fields
+            answer.fields = fields
             if not answer.status:
                 raise Malformed("a head without a status")
         answer.ended = self._block_ends

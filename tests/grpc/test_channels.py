@@ -216,6 +216,18 @@ def test_drain(models: Models, until: Any) -> None:
         assert not stopping.is_alive()
 
 
+def test_a_restart(models: Models) -> None:
+    """A channel outlives its server: it finds the next one on the same port."""
+    asked = request("iris", "X", models.rows[:1])
+    server = inferd.serve(models.iris)
+    with channel_to(address_of(server), ("grpc.initial_reconnect_backoff_ms", 100)) as channel:
+        client = Client(channel)
+        client.infer(asked, timeout=PATIENCE)
+        server.stop()
+        with inferd.serve(models.iris, port=int(server.url.rpartition(":")[2])):
+            assert outputs(client.infer(asked, timeout=PATIENCE, wait_for_ready=True))
+
+
 def test_the_age_of_a_connection(models: Models, until: Any) -> None:
     """An old connection is left when its calls are answered, and its client takes another."""
     with (

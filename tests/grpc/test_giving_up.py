@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from tests.grpc.asking import Stub, channel_to, outcome
-from tests.grpc.cases import case
+from tests.grpc.cases import Case, case
 from tests.grpc.interop_messages import message
 from tests.grpc.interop_service import InteropServer
 from tests.grpc.test_against_grpcio import begin
@@ -32,6 +32,12 @@ def left(interop: InteropServer) -> dict[str, int]:
     return interop.ask(count)
 
 
+def awake(chance: Random) -> list[Case]:
+    """Calls of which none sleeps."""
+    every = [case(chance) for _ in range(CALLS)]
+    return [each for each in every if each.timeout is None]
+
+
 def give_up(chance: Random, call: Any) -> None:
     """Cancel *call*, at once or after some of its messages."""
     try:
@@ -47,8 +53,7 @@ def test_given_up_anywhere(seed: int, interop: InteropServer, until: Any) -> Non
     """Half of the calls are cancelled; the others are answered, on the same connection."""
     chance = Random(seed)
     with channel_to(interop.address) as channel:
-        cases = [case(chance)._replace(timeout=None) for _ in range(CALLS)]
-        calls = [begin(channel, each) for each in cases]
+        calls = [begin(channel, each) for each in awake(chance)]
         cancelled = [chance.random() < 0.5 for _ in calls]
         for call, gone in zip(calls, cancelled, strict=True):
             if gone:
@@ -66,6 +71,6 @@ def test_lost_anywhere(seed: int, interop: InteropServer, until: Any) -> None:
     """A connection that is lost amid its calls takes all of them with it."""
     chance = Random(seed)
     with channel_to(interop.address) as channel:
-        calls = [begin(channel, case(chance)._replace(timeout=None)) for _ in range(CALLS)]
-        give_up(chance, calls[chance.randrange(CALLS)])
+        calls = [begin(channel, each) for each in awake(chance)]
+        give_up(chance, chance.choice(calls))
     until(lambda: not any(left(interop).values()))

@@ -142,7 +142,7 @@ class Speaker:
         if isinstance(event, h2.events.InformationalResponseReceived):
             self.informed.append(int(dict(event.headers)[b":status"]))
         elif isinstance(event, h2.events.ResponseReceived):
-            answer.headers = dict(event.headers)
+            answer.fields = list(event.headers)
         elif isinstance(event, h2.events.TrailersReceived):
             answer.trailers = dict(event.headers)
         elif isinstance(event, h2.events.DataReceived):

@@ -186,6 +186,19 @@ def test_a_client_that_sends_no_more(rpc: RpcService, raw: OpenRaw, until: Until
         client.frame(http2.GOAWAY)
 
 
+def test_6_9_a_client_that_will_open_no_window(rpc: RpcService, raw: OpenRaw, until: Until) -> None:
+    """After its end of sending, an answer that its windows do not hold is cut."""
+    shut = PREFACE + http2.settings((http2.INITIAL_WINDOW_SIZE, 0))
+    client = raw(rpc.url).send(shut + head(1, grpc_fields(ONE)) + http2.body(1, ECHO))
+    client.send(head(3, grpc_fields(ONE)) + http2.body(3, HELD)).round_trip()
+    client.plain.finish_sending()
+    assert client.answer(1).reset == http2.CANCEL
+    rpc.ask(lambda: finish(rpc.held[0], "done"))
+    rpc.tick(1)
+    assert client.answer(3).reset == http2.CANCEL
+    until(lambda: rpc.connections() == 0)
+
+
 def test_a_client_that_is_gone(rpc: RpcService, speak: Open, until: Until) -> None:
     """Its calls are cancelled, and who answers them later does no harm."""
     client = speak(rpc.url)

@@ -4,6 +4,7 @@ PROTOCOL-HTTP2.md)."""
 import gzip
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -172,7 +173,9 @@ def test_a_failure_is_a_head_alone(
     connection goes on."""
     client = speak(calm.url)
     answer = client.answer(client.call(path, *sent, more=more))
-    assert (answer.status, answer.grpc, answer.body, answer.trailers) == (200, status, b"", {})
+    assert (answer.status, answer.grpc) == (200, status)
+    assert not answer.body
+    assert not answer.trailers
     assert b"secret" not in answer.headers[b"grpc-message"]
     assert told(client.answer(client.call(ONE, ECHO))) == [b"echo"]
 
@@ -281,11 +284,11 @@ def test_a_request_that_is_read_in_a_thread_while_its_client_goes(
     large = message(b"gate " + b" " * LIMITS.offload_bytes + b"1")
     client = raw(rpc.url).send(START)
     for stream, path in ((1, ONE), (3, EACH)):
-        operation = rpc.stage.rpc.methods[path]  # type: ignore[union-attr]  # it has that form
+        operation: Any = rpc.stage.rpc and rpc.stage.rpc.methods[path]
         client.send(head(stream, grpc_fields(path)) + http2.body(stream, large))
         until(lambda operation=operation: operation.at_gate)  # type: ignore[misc]  # a lambda with a default
         client.send(frame(http2.RST_STREAM, 0, stream, http2.number(http2.CANCEL))).round_trip()
-        operation.gate.set()  # type: ignore[attr-defined]  # a Scripted
+        operation.gate.set()
         until(lambda: rpc.ask(lambda: rpc.service.home.busy == 0))
     assert rpc.handled == 0
     client.send(head(5, grpc_fields(ONE)) + http2.body(5, ECHO))
@@ -308,7 +311,7 @@ def test_what_all_calls_of_a_connection_keep_is_limited(rpc: RpcService, raw: Op
     connection."""
     client = raw(rpc.url).send(START)
     for stream in (1, 3, 5):
-        begun = message(bytes(900_000))[:-1]
+        begun = message(b"x".ljust(900_000))[:-1]
         client.send(head(stream, grpc_fields(ONE)) + http2.body(stream, begun, end=False))
     assert client.answer(5).grpc == RESOURCE_EXHAUSTED
     client.send(http2.body(3, b" "))

@@ -223,19 +223,21 @@ def test_a_text_is_percent_encoded(text: str) -> None:
     """Only printable ASCII is sent, and a client that decodes it reads the text."""
     sent = percent(text)
     assert all(0x20 <= byte <= 0x7E for byte in sent)
+    assert sent == sent.strip()
     assert unquote_to_bytes(sent) == text.encode("utf-8", "replace")
 
 
 def test_what_of_a_text_is_encoded() -> None:
     """From space to tilde, all but the percent sign stand for themselves."""
     printable = "".join(map(chr, range(0x20, 0x7F)))
-    assert percent(printable) == printable.replace("%", "%25").encode()
+    assert percent(f"a{printable}b") == f"a{printable}b".replace("%", "%25").encode()
+    assert percent("  a b  ") == b"%20 a b %20"  # RFC 9113, 8.2.1: no value begins or ends so
     assert percent("a\nb\x7f\u00e9\0") == b"a%0Ab%7F%C3%A9%00"
     assert percent("half of a pair: \ud800") == b"half of a pair: ?"
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 12), st.sampled_from(["a", "%", "\u00e9", "\u20ac", "\U0001f600"]))
+@given(st.integers(0, 12), st.sampled_from(["a", "%", " ", "\u00e9", "\u20ac", "\U0001f600"]))
 def test_a_long_text_is_cut_between_characters(shift: int, char: str) -> None:
     """What is sent of it is of bounded size, ends in dots, and is whole characters."""
     text = "x" * shift + char * 9999

@@ -3,6 +3,7 @@ requests as if they had come by HTTP/1.1, through ``http2_bridge``."""
 
 import asyncio
 import sys
+from collections import deque
 from typing import Any
 
 from inferd.errors import InferdError, PayloadTooLarge
@@ -20,6 +21,7 @@ from inferd.wire.h2.streams import OPEN, Stream
 
 KEPT = 64  # heads that are remembered with their meaning, as many as the connection keeps
 LARGEST_KEPT = 4096  # bytes of one: an idle connection shall not hold megabytes of them
+WRITTEN = 1 << 18  # bytes that were answered from which on nothing more is done before they leave
 HELD = 2  # of the largest messages, so many of one connection are kept while they come
 
 
@@ -36,11 +38,17 @@ class Http2Connection(asyncio.Protocol):
         """When the client was last asked for a sign of life."""
         self._heads: dict[int, Head] = {}
         """By the numbers of the lists of fields, which are the same where their bytes are."""
-        self._reading = self._paused = self._leaving = self._parting = False
+        self._reading = self._paused = False
         """Whether bytes are being taken, so that what is answered meanwhile is written after all;
-        whether reading stands still; whether no new streams are taken; whether all is said, and
-        what still comes is thrown away."""
+        whether reading stands still."""
+        self._leaving = self._parting = self._deaf = False
+        """Whether no new streams are taken; whether all is said, and what still comes is thrown
+        away; whether nothing more will come."""
         self._held, self._stalls = 0, False
+        self._unwritten = 0
+        """Bytes that were answered to what is being taken."""
+        self._parked: deque[tuple[Stream, bytes, bool]] = deque()
+        """What came, and is not looked at before the client takes its answers."""
         self._age = service.limits.connection_age_seconds or float("inf")
 
     # -- the transport calls these --
@@ -60,23 +68,23 @@ class Http2Connection(asyncio.Protocol):
         self._reading = True
         self.h2.receive(data)
         self._reading = False
+        self._unwritten = 0
         self.flush()
 
     def eof_received(self) -> bool:
         """The client sends no more: what it asked for is still answered, but for TLS, where the
-        transport closes both ways. A request that is not whole never will be."""
+        transport closes both ways."""
         self._leaving = True
         if self._parting or not self._transport.can_write_eof():
             return False
-        for stream in tuple(self.h2.streams.values()):
-            if stream.state == OPEN:
-                self._break_off(stream)
-        self.flush()
+        self._deaf = True
+        self._cut_hopeless()
         return bool(self.h2.streams)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.service.connections.discard(self)
         self.writable = False
+        self._parked.clear()
         self.h2.lost()
 
     def pause_writing(self) -> None:
@@ -86,6 +94,10 @@ class Http2Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writable = True
+        while self._parked and self.writable:
+            stream, data, ended = self._parked.popleft()
+            if stream.state:
+                stream.user.data(data, ended)
         self._pace()
         for stream in tuple(self.h2.streams.values()):
             stream.user.call_back()
@@ -104,12 +116,15 @@ class Http2Connection(asyncio.Protocol):
             stream.user = Refusal(self, stream, head, target)
             return
         kind = RpcStream if target.method.takes == "each" else RpcTurn
-        stream.user = call = kind(self, stream, head, target)
+        stream.user = kind(self, stream, head, target)
         if ended:
-            call.data(b"", True)
+            self.data(stream, b"", True)
 
     def data(self, stream: Stream, data: bytes, ended: bool) -> None:
-        stream.user.data(data, ended)
+        if self.writable:
+            stream.user.data(data, ended)
+        else:
+            self._parked.append((stream, data, ended))
 
     def cut(self, stream: Stream, code: int) -> None:
         if stream.user is not None:  # whose request failed here, it would be a bug of ours
@@ -129,16 +144,16 @@ class Http2Connection(asyncio.Protocol):
 
     # -- the calls of this connection call these --
 
-    def flush(self) -> None:
-        if self._reading:
-            return
+    def flush(self, size: int = 0) -> None:
         h2 = self.h2
+        if self._reading:
+            self._unwritten += size
+            if self._unwritten > WRITTEN:
+                self._unwritten = 0
+                self._write()
+            return
         if h2.has_output:
-            output = h2.take()
-            if isinstance(output, bytes):
-                self._transport.write(output)
-            else:
-                self._transport.writelines(output)
+            self._write()
         if h2.ended:
             self._part()
         elif not h2.streams and (self._leaving or h2.is_peer_leaving):
@@ -158,6 +173,8 @@ class Http2Connection(asyncio.Protocol):
 
     def tick(self, now: float) -> None:
         closing = self._transport.is_closing()
+        if self._deaf:
+            self._cut_hopeless()
         unsent = self.h2.queued_bytes  # what waits for the client's windows
         if closing or not self.writable:
             unsent += undelivered(self._transport)
@@ -184,6 +201,13 @@ class Http2Connection(asyncio.Protocol):
             return
         for stream in waiting:
             self._break_off(stream)
+        self.flush()
+
+    def _cut_hopeless(self) -> None:
+        """A client that sends no more completes no request, and opens no window."""
+        for stream in tuple(self.h2.streams.values()):
+            if stream.state == OPEN or stream.queue is not None:
+                self._break_off(stream)
         self.flush()
 
     def _doubt(self, now: float, *, idle: bool) -> None:
@@ -240,6 +264,13 @@ class Http2Connection(asyncio.Protocol):
         self._leaving = True
         self.h2.shut()
         self.flush()
+
+    def _write(self) -> None:
+        output = self.h2.take()
+        if isinstance(output, bytes):
+            self._transport.write(output)
+        else:
+            self._transport.writelines(output)
 
     def _break_off(self, stream: Stream) -> None:
         self.h2.reset(stream, CANCEL)

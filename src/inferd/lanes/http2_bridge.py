@@ -31,8 +31,8 @@ class Carrier(Protocol):
     writable: bool
     """Whether the client takes what is written."""
 
-    def flush(self) -> None:
-        """Write what was given to ``h2``."""
+    def flush(self, size: int = 0) -> None:
+        """Write what was given to ``h2``, *size* bytes of data."""
 
     def info(self, name: str) -> Any:
         """What its transport tells."""
@@ -108,7 +108,7 @@ class Bridged(asyncio.Transport):
     def write(self, data: Any) -> None:
         if not (self._closing or self._answered):
             self._parser.feed_data(data)
-            self._carrier.flush()
+            self._carrier.flush(len(data))
             self._pace()
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
@@ -138,7 +138,8 @@ class Bridged(asyncio.Transport):
         self.close()
 
     def write_eof(self) -> None:
-        """The answer is whole, and the rest of the request is not wanted."""
+        """No more is written, and the rest of the request is not wanted."""
+        self.close()
 
     def can_write_eof(self) -> bool:
         return True

@@ -36,8 +36,9 @@ class Carrier(Protocol):
     writable: bool
     """Whether the client takes what is written."""
 
-    def flush(self) -> None:
-        """Write what was given to ``h2``: now, or at the end of what is being read."""
+    def flush(self, size: int = 0) -> None:
+        """Write what was given to ``h2``, *size* bytes of data: now, or when what is being read has
+        been answered, or brought much."""
 
     def hold(self, size: int) -> None:
         """Count so many bytes more, or fewer, of messages that no call is made of yet.
@@ -158,9 +159,10 @@ class RpcCall(ABC):
         self._begin(payload.headers)
         if payload.trailers:
             self._trailers = payload.trailers
-        if not self._carrier.h2.send_data(self.stream, self._framed(payload.body)):
+        data = self._framed(payload.body)
+        if not self._carrier.h2.send_data(self.stream, data):
             self._full = True
-        self._carrier.flush()
+        self._carrier.flush(len(data))
 
     def _begin(self, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Send the head of the answer, if that was not done."""

@@ -77,6 +77,9 @@ class RpcStream(RpcCall):
                     self.send(asked[0], payload)
                 asked[0].held.clear()
         self.call_back()
+
+    def call_back(self) -> None:
+        super().call_back()
         if not self._busy:
             self._go_on()
 
@@ -121,11 +124,14 @@ class RpcStream(RpcCall):
         except InferdError as error:
             self.break_off(error)
 
+    def _has_room(self) -> bool:
+        return len(self._asked) < AT_ONCE and self.writable
+
     def _go_on(self) -> None:
         """Ask what waits, as far as there is room; end where all is answered."""
         self._busy = True
         for _ in range(AT_ONCE):
-            if not self._waiting or len(self._asked) >= AT_ONCE:
+            if not self._waiting or not self._has_room():
                 break
             asked = Asked(self, self._waiting.popleft())
             self._asked.append(asked)
@@ -135,7 +141,7 @@ class RpcStream(RpcCall):
         self._busy = False
         if self.cancelled or self.done:
             return
-        if self._waiting and len(self._asked) < AT_ONCE:
+        if self._waiting and self._has_room():
             self._busy = True
             self.service.home.loop.call_soon(self._go_on)  # others have their turn first
         elif not self._waiting and self._uncredited and not self._ended:

@@ -158,7 +158,7 @@ class RpcTurn(RpcCall):
             if self._alarm:
                 self._alarm.cancel()
             carrier.h2.reply(self.stream, BEGIN, grpc.framed(payload.body), END)
-            carrier.flush()
+            carrier.flush(len(payload.body))
             return
         self._send(payload)
         self._conclude()

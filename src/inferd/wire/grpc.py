@@ -180,7 +180,7 @@ def percent(text: str) -> bytes:
     encoded = _escape(text[:MESSAGE_BYTES])
     if len(encoded) <= MESSAGE_BYTES and len(text) <= MESSAGE_BYTES:
         return encoded
-    kept = encoded[: MESSAGE_BYTES - len(_CUT)]
+    kept = encoded[: MESSAGE_BYTES - len(_CUT) - 2]  # a space that is the last now becomes three
     kept = kept[: len(kept) - 2] + kept[-2:].partition(b"%")[0]  # no half of an escape
     return _escape(unquote_to_bytes(kept).decode("utf-8", "ignore")) + _CUT  # nor of a character
 

@@ -133,6 +133,7 @@ def test_a_body_as_long_as_content_length_says_is_told(pieces: tuple[bytes, ...]
         frame(DATA, END_STREAM, 1, b"123456"),
         frame(DATA, 0, 1, b"123456"),
         frame(DATA, 0, 1, b"12345") + frame(DATA, END_STREAM, 1, b"6"),
+        frame(DATA, 0, 1, b"12345") + frame(DATA, 0, 1, b"6"),
         frame(DATA, 0, 1, b"1234") + request(1, block=field_of(b"x", b"y")),
     ],
 )

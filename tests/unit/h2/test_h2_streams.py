@@ -151,6 +151,13 @@ def test_streams_are_opened_in_their_order() -> None:
     client.ends_with(PROTOCOL_ERROR, request(5))
 
 
+def test_a_stream_behind_a_gap_was_opened() -> None:
+    """5.1.1 and 5.1: opening it again is STREAM_CLOSED, as for any that has ended."""
+    client = Client()
+    client.connection.reply(client.opens(9), HEAD, b"answer", TRAILERS)
+    client.ends_with(STREAM_CLOSED, request(9))
+
+
 def test_gaps_are_remembered_in_bounds() -> None:
     """5.1.1: however many streams are skipped; opening one is an error always."""
     client = Client(Limits(streams=10_000))
