@@ -239,12 +239,43 @@ def test_the_age_of_a_connection(models: Models, until: Any) -> None:
         client = Client(channel)
         client.spin(1).result()
         (first,) = connections(server)
-        call = client.spin(BUSY * 3)
+        call = client.spin(BUSY * 2)
+        until(lambda: queue_of(server, "spin").running == 1)
+        server._worker.pipeline.home.post(first.tick, first.service.now + 1)
         until(lambda: first.h2.is_leaving)
         client.spin(1).result()
         assert not call.done()
         assert call.result()
         until(lambda: first not in connections(server))
+
+
+def test_calls_go_on_while_connections_age(models: Models) -> None:
+    """A busy client is never cut off: what it sent to a connection that is left, it sends again."""
+    asked = request("iris", "X", models.rows[:1])
+    done, failed = [0], []
+    with (
+        inferd.serve(models.iris, max_connection_age_seconds=0.01) as server,
+        channel_to(address_of(server)) as channel,
+    ):
+        client, service = Client(channel), server._worker._services["main"]
+        end = service.now + 3  # once a second all connections are left
+
+        def ask() -> None:
+            while service.now < end:
+                try:
+                    client.infer(asked, timeout=PATIENCE)
+                    done[0] += 1
+                except grpc.RpcError as error:
+                    failed.append(error.details())
+
+        askers = [threading.Thread(target=ask) for _ in range(4)]
+        for each in askers:
+            each.start()
+        for each in askers:
+            each.join()
+    # grpcio sends again but once.
+    assert not [text for text in failed if "GOAWAY received; Error code: 0" not in text]
+    assert len(failed) * 200 < done[0]
 
 
 def test_a_unix_socket(models: Models, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from inferd.errors import InferdError, InvalidInput
 from inferd.estimators.fitted import Fitted
 from inferd.pipeline import Pipeline
 from inferd.protocols.base import Message, PerHandle
-from inferd.protocols.tfserving import body, plugin
+from inferd.protocols.tfserving import body, examples, plugin
 from inferd.protocols.tfserving.examples import read_example
 from inferd.runtimes.base import FittedRuntime
 from inferd.runtimes.onnx.runtime import OnnxRuntime
@@ -101,6 +101,13 @@ class TestClassify:
         sent = {"context": shared, "examples": [{"b": 0.0, "c": 0.0, "d": 1.0}] * 2}
         plain = {"examples": [ROW] * 2}
         assert ask("species", CLASSIFY, sent) == ask("species", CLASSIFY, plain)
+
+    def test_what_stands_for_too_much(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An Example of two bytes has all that is shared."""
+        monkeypatch.setattr(examples, "MOST_SHARED", 8)
+        fits, more = ({"context": ROW, "examples": [{}] * count} for count in (2, 3))
+        assert len(ask("species", CLASSIFY, fits)["results"]) == 2
+        assert "the context stands for too many values" in ask("species", CLASSIFY, more)
 
     def test_integers_are_numbers(self, ask: Ask) -> None:
         """A whole number or a list of one is as good as a fraction."""

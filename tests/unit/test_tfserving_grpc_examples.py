@@ -15,8 +15,7 @@ from onnx import TensorProto
 from inferd.calls import InferResponse
 from inferd.errors import Code
 from inferd.pipeline import Pipeline
-from inferd.protocols.tfserving import plugin
-from inferd.protocols.tfserving.grpc import examples
+from inferd.protocols.tfserving import examples, plugin
 from inferd.protocols.tfserving.grpc.results import result
 from inferd.protocols.tfserving.signatures import CLASSIFY, PREDICT, REGRESS, ExamplesPlan
 from inferd.wire.proto import message

@@ -3,9 +3,9 @@ requests as if they had come by HTTP/1.1, through ``http2_bridge``."""
 
 import asyncio
 import sys
-from collections import deque
 from typing import Any
 
+from inferd.clock import monotonic_ns
 from inferd.errors import InferdError, PayloadTooLarge
 from inferd.lanes.http1 import GOODBYE_SECONDS
 from inferd.lanes.http2_bridge import Bridged
@@ -21,6 +21,8 @@ from inferd.wire.h2.streams import OPEN, Stream
 
 KEPT = 64  # heads that are remembered with their meaning, as many as the connection keeps
 LARGEST_KEPT = 4096  # bytes of one: an idle connection shall not hold megabytes of them
+SMALL = 1024  # bytes of one read, which cannot ask for much
+TURN_NS = 1_000_000  # of what one read brought, before others have their turn
 WRITTEN = 1 << 18  # bytes that were answered from which on nothing more is done before they leave
 HELD = 2  # of the largest messages, so many of one connection are kept while they come
 
@@ -47,8 +49,11 @@ class Http2Connection(asyncio.Protocol):
         self._held, self._stalls = 0, False
         self._unwritten = 0
         """Bytes that were answered to what is being taken."""
-        self._parked: deque[tuple[Stream, bytes, bool]] = deque()
-        """What came, and is not looked at before the client takes its answers."""
+        self._unread, self._until = b"", 0
+        """What came, and waits for its turn, or until the client takes its answers; when the turn
+        of what is being taken is over."""
+        self._resting = False
+        """Whether others have their turn first."""
         self._age = service.limits.connection_age_seconds or float("inf")
 
     # -- the transport calls these --
@@ -65,11 +70,42 @@ class Http2Connection(asyncio.Protocol):
         if self._parting:
             return
         self._patience.heard = self.service.now
+        if self._unread:
+            self._unread += data
+        elif len(data) > SMALL:
+            self._take_turns(data)
+        else:
+            self._reading = True
+            self.h2.receive(data)
+            self._reading = False
+            self.flush()
+
+    def _take_turns(self, data: bytes) -> None:
+        """Take *data*, but let others have a turn where that lasts: what is tiny may ask for much.
+        A socket is read many times in one turn of the loop, too."""
+        begun = monotonic_ns()
+        self._until = begun + TURN_NS
         self._reading = True
-        self.h2.receive(data)
-        self._reading = False
-        self._unwritten = 0
+        taken = self.h2.receive(data, self._has_enough)
+        self._reading, self._unwritten = False, 0
+        self._unread = data[taken:]
         self.flush()
+        if self._unread or monotonic_ns() - begun > TURN_NS // 2:
+            self._resting = True
+            self.service.home.loop.call_soon(self._read_on)
+        self._pace()
+
+    def _has_enough(self) -> bool:
+        return monotonic_ns() > self._until or not self.writable
+
+    def _read_on(self) -> None:
+        """Go on after others had their turn."""
+        self._resting = False
+        if self._unread and self.writable and not self._parting:
+            data, self._unread = self._unread, b""
+            self._take_turns(data)
+        else:
+            self._pace()
 
     def eof_received(self) -> bool:
         """The client sends no more: what it asked for is still answered, but for TLS, where the
@@ -84,7 +120,7 @@ class Http2Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.service.connections.discard(self)
         self.writable = False
-        self._parked.clear()
+        self._unread = b""
         self.h2.lost()
 
     def pause_writing(self) -> None:
@@ -94,11 +130,8 @@ class Http2Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writable = True
-        while self._parked and self.writable:
-            stream, data, ended = self._parked.popleft()
-            if stream.state:
-                stream.user.data(data, ended)
-        self._pace()
+        if not self._resting:
+            self._read_on()
         for stream in tuple(self.h2.streams.values()):
             stream.user.call_back()
 
@@ -118,13 +151,10 @@ class Http2Connection(asyncio.Protocol):
         kind = RpcStream if target.method.takes == "each" else RpcTurn
         stream.user = kind(self, stream, head, target)
         if ended:
-            self.data(stream, b"", True)
+            stream.user.data(b"", True)
 
     def data(self, stream: Stream, data: bytes, ended: bool) -> None:
-        if self.writable:
-            stream.user.data(data, ended)
-        else:
-            self._parked.append((stream, data, ended))
+        stream.user.data(data, ended)
 
     def cut(self, stream: Stream, code: int) -> None:
         if stream.user is not None:  # whose request failed here, it would be a bug of ours
@@ -154,10 +184,8 @@ class Http2Connection(asyncio.Protocol):
             return
         if h2.has_output:
             self._write()
-        if h2.ended:
+        if h2.ended or (not h2.streams and (self._leaving or h2.is_peer_leaving)):
             self._part()
-        elif not h2.streams and (self._leaving or h2.is_peer_leaving):
-            self._close()
 
     def info(self, name: str) -> Any:
         """What the transport tells."""
@@ -244,12 +272,12 @@ class Http2Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         self._leave()
-        if not self._transport.can_write_eof():
-            self.service.home.loop.call_later(GOODBYE_SECONDS, self._see_off)
+        self.service.home.loop.call_later(GOODBYE_SECONDS, self._see_off)
 
     def _see_off(self) -> None:
-        """End a connection of TLS that only waits for the client's goodbye."""
-        if self._transport.is_closing() and not undelivered(self._transport):
+        """End a connection that only waits for the client's goodbye."""
+        closing = self._transport.is_closing() or self._parting
+        if closing and not undelivered(self._transport):
             self.abort()
 
     def abort(self) -> None:
@@ -282,7 +310,7 @@ class Http2Connection(asyncio.Protocol):
         if self._parting or self._transport.is_closing():
             return
         self._parting, self._patience.heard = True, self.service.now
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._deaf:
             self._transport.write_eof()
         else:
             self._close()
@@ -293,10 +321,11 @@ class Http2Connection(asyncio.Protocol):
             self._transport.close()
 
     def _pace(self) -> None:
-        """Read while the client reads."""
-        if self.writable == self._paused and not self._transport.is_closing():
-            self._paused = not self.writable
-            if self.writable:
+        """Read while the client reads, and what was read is taken."""
+        room = self.writable and not (self._unread or self._resting)
+        if room == self._paused and not self._transport.is_closing():
+            self._paused = not room
+            if room:
                 self._patience.heard = self.service.now
                 self._transport.resume_reading()
             else:

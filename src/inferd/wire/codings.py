@@ -36,10 +36,13 @@ def unpack(body: bytes | bytearray | memoryview, coding: bytes, most: int) -> by
     if window is None:
         raise UnsupportedEncoding("this content coding is not spoken", expected=NAMES)
     allowed = min(most, max(FREE, RATIO * len(body)))
-    pieces, size = [], 0
+    pieces: list[bytes] = []
+    size = 0
     for piece in _pieces(memoryview(body), window, allowed):
         size += len(piece)
         if size > allowed:
+            pieces.clear()  # the error remembers this place, and would keep them
+            del piece
             raise PayloadTooLarge(
                 "the body unpacks to more than is read",
                 expected=f"at most {most} bytes, and at most {RATIO} times its packed size",

@@ -11,7 +11,13 @@ from inferd.errors import InvalidInput
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.tfserving.body import Body, Long, pieces_of, read_body
 from inferd.protocols.tfserving.document import document_examples
-from inferd.protocols.tfserving.examples import NOTHING, Example, read_example, rows_of
+from inferd.protocols.tfserving.examples import (
+    NOTHING,
+    Example,
+    check_shared,
+    read_example,
+    rows_of,
+)
 from inferd.protocols.tfserving.places import Place
 from inferd.protocols.tfserving.signatures import CLASSIFY, REGRESS, ExamplesPlan, signatures
 from inferd.tensors import Array
@@ -41,6 +47,7 @@ class _ByExamples(Place, Operation):
         pieces = list(_examples(body))  # all of them, before the model is even looked for
         handle = self.find(message, lookup)
         plan = signatures(handle).by_examples(name, self.kind)
+        check_shared(sum(map(len, pieces)), plan, shared)
         parts, rows = [], 0
         for piece in pieces:
             parts.append(handle.reader.many(rows_of(piece, plan, rows, shared), rows))

@@ -14,6 +14,9 @@ Example: TypeAlias = dict[str, list[Any]]
 
 NOTHING: Example = {}
 LARGEST = (1 << 63) - 1
+MOST_SHARED = 1 << 20
+"""Values that a context may stand for, and eight bytes of text are as one: an Example that has none
+of its own takes two bytes."""
 _FLOAT, _INT64, _BYTES = "float", "int64", "bytes"
 _PLAIN: dict[type, str] = {float: _FLOAT, int: _INT64, bool: _INT64, str: _BYTES}
 
@@ -54,6 +57,19 @@ def rows_of(
             row.append(values[0])
         rows.append(row)
     return rows
+
+
+def check_shared(count: int, plan: ExamplesPlan, shared: Example) -> None:
+    """Raise InvalidInput where *count* Examples would have too much of what is *shared*."""
+    values = [value for name in plan.features for value in shared.get(name, ())]
+    each = sum([1 + len(value) // 8 if type(value) is str else 1 for value in values])
+    if count * each > MOST_SHARED:
+        raise InvalidInput(
+            "the context stands for too many values",
+            got=f"{each} values for each of {count} Examples",
+            expected=f"at most {MOST_SHARED} values",
+            cure="Send fewer Examples in one request, or their features with them.",
+        )
 
 
 def _feature(name: str, values: list[Any]) -> list[Any]:

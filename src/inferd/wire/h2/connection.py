@@ -59,10 +59,11 @@ class Connection(Steered):
         """Bytes that came and are incomplete: of a frame, or of a header block."""
         return len(self._rest) + len(self._block)
 
-    def receive(self, data: bytes) -> None:
-        """What was read. Never raises for what the peer did."""
+    def receive(self, data: bytes, enough: Callable[[], bool] | None = None) -> int:
+        """What was read. Never raises for what the peer did. How much of it was taken: all, but
+        where *enough*, which is asked after a frame, was true."""
         if self.ended:
-            return
+            return len(data)
         at, end, most = 0, len(data), self._limits.frame_bytes
         try:
             if self._rest or not self._is_greeted:
@@ -72,7 +73,7 @@ class Connection(Steered):
                 length = word >> 8
                 if length > most:
                     raise _too_large()
-                stop = at + HEAD_BYTES + length
+                stop: int = at + HEAD_BYTES + length
                 if stop > end:
                     break
                 number &= NUMBERS
@@ -80,10 +81,13 @@ class Connection(Steered):
                     self._hold_only(word & 0xFF, number)
                 _HANDLERS[word & 0xFF](self, flags, number, data[at + HEAD_BYTES : stop])
                 at = stop
+                if enough is not None and enough():
+                    return at
             if at < end:
                 self._rest += memoryview(data)[at:]
         except BrokenConnectionError as error:
             self._end(error.code, error.why)
+        return end
 
     def _end(self, code: int, why: str) -> None:
         self._rest.clear()

@@ -6,6 +6,7 @@ gives up the connection where a header list is too large; this one takes time by
 reads such a list to its end without keeping it, so that only its stream is refused.
 """
 
+import re
 from collections import deque
 from typing import Final, TypeAlias
 
@@ -23,6 +24,7 @@ TABLE_BYTES: Final = 4096
 """Most bytes of the dynamic table: what a peer may use where SETTINGS say nothing of it."""
 ENTRY_BYTES: Final = 32
 """What a field weighs beside its name and value (RFC 7541, section 4.1; RFC 9113, 6.5.2)."""
+_INDEXES: Final = re.compile(rb"[\x81-\xfe]+")
 LONGEST_INTEGER: Final = 4
 """Bytes after the prefix: 28 bits, more than any length or index here can mean."""
 
@@ -66,6 +68,8 @@ class Decoder:
                 weight += ENTRY_BYTES + len(field[0]) + len(field[1])
                 if weight <= most:
                     fields.append(field)
+                elif first > 0x80:
+                    at = self._skip(block, at)
         except (IndexError, HPACKDecodingError) as error:
             raise _broken("a header block that is cut off or holds what is none") from error
         return fields if weight <= most else None
@@ -89,6 +93,15 @@ class Decoder:
         if index:
             return STATIC[index - 1]
         raise _broken("index 0 in a header block")
+
+    def _skip(self, block: bytes, at: int) -> int:
+        """Past the fields of the tables at *at*, of a list that is too large already: each is one
+        byte, which may stand for 4 KB. They must be in the tables all the same."""
+        run = _INDEXES.match(block, at)
+        if run is None:
+            return at
+        self._field(max(run[0]) - 0x80)
+        return run.end()
 
     def _insert(self, field: Field) -> None:
         """Section 4.4: what is larger than the whole table empties it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from inferd.calls import Handle
 from inferd.errors import InvalidInput, short
-from inferd.protocols.tfserving.examples import NOTHING, Example, rows_of
+from inferd.protocols.tfserving.examples import NOTHING, Example, check_shared, rows_of
 from inferd.protocols.tfserving.signatures import ExamplesPlan
 from inferd.tensors import Array
 
@@ -19,7 +19,7 @@ def read_input(sent: Any, plan: ExamplesPlan, handle: Handle) -> tuple[dict[str,
     if not len(found):
         raise InvalidInput(EMPTY)
     shared = _features(sent.example_list_with_context.context) if kind == WITH_CONTEXT else NOTHING
-    _check_shared(len(found), plan, shared)
+    check_shared(len(found), plan, shared)
     # As TensorFlow Serving puts the bytes of an Example after those of the context, of a feature
     # that both have the Example's own value counts.
     rows = rows_of([_features(example) for example in found], plan, 0, shared)
@@ -27,22 +27,6 @@ def read_input(sent: Any, plan: ExamplesPlan, handle: Handle) -> tuple[dict[str,
 
 
 WITH_CONTEXT = "example_list_with_context"
-MOST_SHARED = 1 << 20
-"""Values that a context may stand for, and eight bytes of text are as one: an Example that has none
-of its own takes two bytes."""
-
-
-def _check_shared(count: int, plan: ExamplesPlan, shared: Example) -> None:
-    """Raise InvalidInput where *count* Examples would have too much of what is *shared*."""
-    values = [value for name in plan.features for value in shared.get(name, ())]
-    each = sum([1 + len(value) // 8 if type(value) is str else 1 for value in values])
-    if count * each > MOST_SHARED:
-        raise InvalidInput(
-            "the context stands for too many values",
-            got=f"{each} values for each of {count} Examples",
-            expected=f"at most {MOST_SHARED} values",
-            cure="Send fewer Examples in one request, or their features with them.",
-        )
 
 
 def _features(example: Any) -> Example:
