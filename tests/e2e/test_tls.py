@@ -119,19 +119,22 @@ def test_requests_without_the_authority_refuses_it(secure: Server) -> None:
 
 
 def test_curl(secure: Server, authority: Authority) -> None:
-    """curl gets a prediction over HTTP/1.1, which it agrees on by ALPN."""
-    done = subprocess.run(
-        ["curl", "-sSv", "--cacert", authority.trusted, f"{secure.url}/predict", "-d", PREDICT],
-        capture_output=True,
-        check=True,
-    )
-    assert json.loads(done.stdout)["prediction"] == 0
-    assert b"ALPN: server accepted http/1.1" in done.stderr
+    """curl gets a prediction over HTTP/2 or HTTP/1.1, which it agrees on by ALPN."""
+    for way, agreed in (("--http2", b"h2"), ("--http1.1", b"http/1.1")):
+        curl = ["curl", "-sSv", way, "--cacert", str(authority.trusted)]
+        done = subprocess.run(
+            [*curl, f"{secure.url}/predict", "-d", PREDICT], capture_output=True, check=True
+        )
+        assert json.loads(done.stdout)["prediction"] == 0
+        assert b"ALPN: server accepted " + agreed in done.stderr
 
 
-@pytest.mark.parametrize(("offered", "chosen"), [(["h2", "http/1.1"], "http/1.1"), (["h2"], None)])
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [(["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1"), (["spdy/3"], None)],
+)
 def test_alpn(secure: Server, authority: Authority, offered: list[str], chosen: str | None) -> None:
-    """HTTP/1.1 is chosen where the client offers it."""
+    """HTTP/2 is chosen where the client offers it, then HTTP/1.1."""
     context = _context(authority)
     context.set_alpn_protocols(offered)
     with (

@@ -13,6 +13,7 @@ from inferd.engine.home import Home
 from inferd.gate.door import Door
 from inferd.lanes.heads import KnownHeads
 from inferd.lanes.routing import Routes
+from inferd.log import logger
 from inferd.wire.h2.budgets import Limits as H2Limits
 
 TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of seconds
@@ -101,7 +102,11 @@ class Service:
         self.date = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
         self._ok = {}
         for connection in tuple(self.connections):
-            connection.tick(self.now)
+            try:
+                connection.tick(self.now)
+            except Exception:  # noqa: BLE001 - the clock goes on for all others
+                logger.exception("a connection was cut off")
+                connection.abort()
         self._ticking = loop.call_later(TICK_SECONDS, self.start)
 
     def ok(self, content_type: bytes) -> bytes:

@@ -38,10 +38,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Bytes that a stream may send before the lane has ``consumed`` some of them."""
     connection_window: int = 1 << 24
     """Bytes on their way on all streams. They are credited as they arrive."""
-    resets: int = 200
+    resets: int = 1000
     """Requests that may be broken off at once, by the peer or for its faults (CVE-2023-44487 and
-    CVE-2025-8671)."""
-    resets_a_second: float = 20.0
+    CVE-2025-8671); as nghttp2 has it. A gateway whose own callers give up may cancel hundreds."""
+    resets_a_second: float = 33.0
     control_frames: int = 2000
     """Frames that may come at once and bring no request further (CVE-2019-9512 to 9518)."""
     control_frames_a_second: float = 200.0
