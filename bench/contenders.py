@@ -7,6 +7,7 @@ from typing import Any
 from bench.dialects import Dialect
 from bench.errors import BenchError
 from bench.models import Case
+from bench.triton import WHEEL
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ LIVE = (
     _live(
         TRITON,
         "Triton",
-        "NVIDIA's server, in C++, as the wheel of PyTriton has it, with no model",
+        f"NVIDIA's server, in C++, from the wheel {WHEEL}, with no model",
         (PYTHON, "-m", "bench.servers.triton", "{port}"),
     ),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fuzz.campaign import Campaign, Plan
 from fuzz.dialects import DIALECTS
+from fuzz.frame_siege import FrameSiege
 from fuzz.siege import Plan as SiegePlan
 from fuzz.siege import Siege
 from fuzz.target import DOORS
@@ -18,6 +19,10 @@ byte in turn, with bytes flipped, cut out, doubled and spliced, closed early, re
 read slowly. It is a failure when an unspoilt question is not answered as is known, when a
 connection does not end within about ten seconds, when the health probe is slow, when memory grows
 after the warm-up, or when a descriptor does not come back.
+
+Frames (--frames): the same by HTTP/2. Calls of gRPC and ordinary requests are mixed in one
+connection; frames are dropped, doubled, swapped and turned into others, their bytes spoilt. What
+the server sends is read strictly, and what is not spoilt must be answered as ever.
 
 Requests: every answer is parsed strictly. It is a failure when one is malformed, coded in a way
 that was not offered, or 5xx where no contract prescribes that (the table is in fuzz/judge.py);
@@ -70,6 +75,9 @@ def main() -> int:
         "--connections", action="store_true", help="besiege it with whole connections instead"
     )
     parser.add_argument(
+        "--frames", action="store_true", help="besiege it with whole connections of HTTP/2 instead"
+    )
+    parser.add_argument(
         "--minutes", type=float, default=10, help="how long that takes (default: %(default)s)"
     )
     parser.add_argument(
@@ -95,8 +103,9 @@ def chosen(text: str) -> tuple[str, ...]:
 def run(options: argparse.Namespace) -> bool:
     """Whether nothing failed."""
     doors = () if options.main_port else DOORS
-    if options.connections:
-        siege = Siege(
+    if options.connections or options.frames:
+        kind = FrameSiege if options.frames else Siege
+        siege = kind(
             SiegePlan(
                 options.dialect,
                 options.minutes,

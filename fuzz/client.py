@@ -7,11 +7,10 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fuzz import frames, judge
 from fuzz.answers import Malformed, read_answer
-from fuzz.dialects.base import Known
 from fuzz.sessions import Manner, Session
 
 DEADLINE = 10.0
@@ -24,6 +23,20 @@ SMALL_BUFFER = 4096  # bytes: a slow reader's kernel takes little for it
 CLOSE_WAIT, CLOSED = 8, 7  # of Linux's TCP_INFO: the peer has closed, or reset
 LOOK_SECONDS = 0.05
 READ_OUT = 1.5  # seconds: less than the server waits for an idle client
+
+
+class Sent(Protocol):
+    """What a connection is used for."""
+
+    @property
+    def manner(self) -> Manner:
+        """What the client does once it has sent all."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """What it sends."""
+
+    def is_answered(self, data: bytes) -> bool:
+        """Whether *data* holds all that it waits for."""
 
 
 class Received(NamedTuple):
@@ -55,7 +68,7 @@ def connect(port: int, rng: random.Random, *, small: bool) -> socket.socket:
     return connection
 
 
-async def attack(connection: socket.socket, session: Session) -> Received | None:
+async def attack(connection: socket.socket, session: Sent) -> Received | None:
     """Use *connection* for *session*; None where nothing was read on purpose. Raises Late."""
     loop = asyncio.get_running_loop()
     reader = None
@@ -77,9 +90,7 @@ async def attack(connection: socket.socket, session: Session) -> Received | None
     return None
 
 
-async def _send(
-    loop: asyncio.AbstractEventLoop, connection: socket.socket, session: Session
-) -> None:
+async def _send(loop: asyncio.AbstractEventLoop, connection: socket.socket, session: Sent) -> None:
     first = True
     for piece in session.pieces():
         if not first:
@@ -90,7 +101,7 @@ async def _send(
         connection.shutdown(socket.SHUT_WR)
 
 
-async def _read(connection: socket.socket, session: Session) -> Received:
+async def _read(connection: socket.socket, session: Sent) -> Received:
     """Read to the end, or until a client that leaves has what it asked for."""
     loop, data, reads = asyncio.get_running_loop(), bytearray(), 0
     slow, leaves = session.manner is Manner.SLOW, session.manner is Manner.LEAVE
@@ -108,26 +119,10 @@ async def _read(connection: socket.socket, session: Session) -> Received:
             return Received(bytes(data), reset=False)
         data += chunk
         reads += 1
-        if leaves and _has_all(bytes(data), session.known):
+        if leaves and session.is_answered(bytes(data)):
             return Received(bytes(data), reset=False)
         if size == SLOW_BYTES:
             await asyncio.sleep(SLOW_SECONDS)
-
-
-def _has_all(data: bytes, known: tuple[Known, ...]) -> bool:
-    """Whether every question has an answer; what is malformed is told later."""
-    at = 0
-    try:
-        for each in known:
-            cut = read_answer(data, at, each.request.method, ended=False)
-            while cut and cut.answer.status < 200:
-                cut = read_answer(data, cut.end, each.request.method, ended=False)
-            if cut is None:
-                return False
-            at = cut.end
-    except Malformed:
-        return True
-    return True
 
 
 async def _wait_unread(connection: socket.socket) -> None:

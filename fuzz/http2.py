@@ -18,6 +18,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
 LARGEST_FRAME = 1 << 14
 """What a server may send to a client that says nothing of it."""
+ANY_FRAME = (1 << 24) - 1
 GRPC = (b"content-type", b"application/grpc")
 
 Field = tuple[bytes, bytes]
@@ -168,8 +169,8 @@ class Answer:
 class Reader:
     """All that a server sends on one connection. Raises Malformed for what none may send."""
 
-    def __init__(self) -> None:
-        self._data = bytearray()
+    def __init__(self, most: int = LARGEST_FRAME) -> None:
+        self._data, self._most = bytearray(), most
         self._decoder = Decoder()
         self._block: bytearray | None = None
         self._block_ends = False
@@ -199,7 +200,7 @@ class Reader:
         data, at = self._data, 0
         while len(data) - at >= HEAD_BYTES:
             size = int.from_bytes(data[at : at + 3])
-            if size > LARGEST_FRAME:
+            if size > self._most:
                 raise Malformed(f"a frame of {size} bytes: {bytes(data[at : at + 40])!r}")
             if len(data) < at + HEAD_BYTES + size:
                 break

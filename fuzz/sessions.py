@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from fuzz.answers import Malformed, read_answer
 from fuzz.dialects.base import Dialect, Known, post
 from fuzz.mutations import cut_out, duplicate, flip, overwrite, truncate
 from fuzz.request import MAIN
@@ -44,6 +45,21 @@ class Session(NamedTuple):
         """*data* as it is sent."""
         edges = (0, *self.cuts, len(self.data))
         return (self.data[a:b] for a, b in pairwise(edges))
+
+    def is_answered(self, data: bytes) -> bool:
+        """Whether every question has an answer in *data*; what is malformed is told later."""
+        at = 0
+        try:
+            for each in self.known:
+                cut = read_answer(data, at, each.request.method, ended=False)
+                while cut and cut.answer.status < 200:
+                    cut = read_answer(data, cut.end, each.request.method, ended=False)
+                if cut is None:
+                    return False
+                at = cut.end
+        except Malformed:
+            return True
+        return True
 
     def upgrades(self) -> bool:
         """Whether another protocol than HTTP follows."""

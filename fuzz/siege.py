@@ -10,15 +10,16 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fuzz import client
+from fuzz.client import Received
 from fuzz.dialects import DIALECTS
 from fuzz.models import write_all
 from fuzz.record import Failure, Record, show
-from fuzz.sessions import Maker, Manner, Session
+from fuzz.sessions import Maker, Manner
 from fuzz.target import Target
 from fuzz.watch import QUICK, SLOWEST, Watch, ask_health, trend
 
@@ -52,16 +53,18 @@ class Report(NamedTuple):
 class Siege:
     """Runs the processes, and judges the server as a whole."""
 
+    what = "connections"
+
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._record = Record(plan.kept / "connections")
+        self._record = Record(plan.kept / self.what)
         self._done = 0
 
     def run(self) -> bool:
         """Run it; whether nothing failed."""
         plan, record = self._plan, self._record
         print(
-            f"connections: seed {plan.seed}, {plan.processes} x {plan.at_once} at once, "
+            f"{self.what}: seed {plan.seed}, {plan.processes} x {plan.at_once} at once, "
             f"{plan.minutes:g} minutes"
         )
         with tempfile.TemporaryDirectory() as name:
@@ -103,11 +106,12 @@ class Siege:
     def _drive(self, target: Target, watch: Watch) -> None:
         plan, context = self._plan, mp.get_context("spawn")
         reports: Any = context.Queue()
+        work_of, first = self._work(target)
         workers = [
             context.Process(
-                target=work,
+                target=work_of,
                 args=(
-                    plan.dialects,
+                    *first,
                     dict(target.ports),
                     plan.seed * 1000 + at,
                     plan.minutes * 60,
@@ -125,6 +129,10 @@ class Siege:
             for worker in workers:
                 worker.terminate()
                 worker.join()
+
+    def _work(self, target: Target) -> tuple[Any, Sequence[Any]]:
+        """What each process runs, and what it is given first."""
+        return work, (self._plan.dialects,)
 
     def _collect(self, target: Target, watch: Watch, reports: Any, running: int) -> None:
         record = self._record
@@ -202,7 +210,7 @@ def work(
 class Besieger:
     """The connections of one process."""
 
-    def __init__(self, maker: Maker, ports: Mapping[str, int], seed: int, reports: Any) -> None:
+    def __init__(self, maker: Any, ports: Mapping[str, int], seed: int, reports: Any) -> None:
         self._maker, self._ports, self._reports = maker, ports, reports
         self._random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self._report = Report(0, Counter(), [])
@@ -230,7 +238,7 @@ class Besieger:
             report.counts[session.manner] += 1
             self._report = report._replace(connections=report.connections + 1)
 
-    async def _one(self, session: Session) -> None:
+    async def _one(self, session: Any) -> None:
         small = session.manner in (Manner.SLOW, Manner.DEAF)
         try:
             connection = client.connect(self._ports[session.door], self._random, small=small)
@@ -252,10 +260,14 @@ class Besieger:
             return
         if received.reset:
             self._report.counts["ended by a reset"] += 1
-        for kind, detail in client.faults(session, received):
+        for kind, detail in self.faults(session, received):
             self._fail(kind, detail, session)
 
-    def _fail(self, kind: str, detail: str, session: Session) -> None:
+    def faults(self, session: Any, received: Received) -> Iterator[tuple[str, str]]:
+        """What is wrong with what came."""
+        return client.faults(session, received)
+
+    def _fail(self, kind: str, detail: str, session: Any) -> None:
         self._report.counts[f"failure: {kind}"] += 1
         cuts = session.cuts if len(session.cuts) < 20 else "every byte"
         where = f"{detail}\ndoor {session.door}; client {session.manner}; cuts {cuts}"

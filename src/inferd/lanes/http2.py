@@ -133,7 +133,8 @@ class Http2Connection(asyncio.Protocol):
         if not self._resting:
             self._read_on()
         for stream in tuple(self.h2.streams.values()):
-            stream.user.call_back()
+            if stream.user is not None:  # it was answered meanwhile
+                stream.user.call_back()
 
     # -- what was received calls these --
 
@@ -244,7 +245,8 @@ class Http2Connection(asyncio.Protocol):
         if self._paused:
             return  # nothing of it is heard
         for stream in tuple(h2.streams.values()):
-            stream.user.tick(now)
+            if stream.user is not None:
+                stream.user.tick(now)
         if not h2.started:
             patience.heard = self._opened  # its bytes may not come one by one for ever
         if h2.held_bytes or not h2.started:

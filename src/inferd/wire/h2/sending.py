@@ -204,6 +204,7 @@ class Sender:
         """Our side of *stream* has ended. A peer that still sends is told that it need not."""
         is_open = stream.state != HALF_CLOSED_REMOTE
         stream.state = CLOSED
+        stream.user = None  # which holds the stream: a circle takes the garbage collector to undo
         del self.streams[stream.id]
         self.completed += 1
         if is_open:

@@ -71,7 +71,7 @@ class Stream:
         """Bytes that were consumed, and not yet credited to the peer."""
         self.queue: Queue | None = None
         self.user: Any = None
-        """Whatever the lane keeps with it."""
+        """Whatever the lane keeps with it; None again when its answer is whole."""
 
 
 class Past:
