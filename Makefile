@@ -29,7 +29,7 @@ check: ## Check formatting, lint, types, the import rules and that the versions 
 wheel: ## Build the wheel and test it without src/  (SMOKE=1: only start it and ask it)
 	@scripts/wheel $(ARGS)
 
-bench: ## Measure against a bare server and a usual FastAPI app  (needs wrk)
+bench: ## Measure against a bare server and a usual FastAPI app  (needs wrk and h2load)
 	@scripts/bench $(ARGS)
 
 models: ## Write docs/models.md: what is compiled, how far it is apart, how much faster it is

@@ -20,7 +20,7 @@ MOST_CALLS = 8
 LONGEST_SWEEP, LONGEST_DRIP = 2500, 600
 """Bytes of a session that is cut in two at every byte, and of one that is sent byte by byte: slower
 than the server has patience for, if there are more."""
-STALLED_CALLS = 150  # whose answers are more than all buffers on the way hold
+STALLED_CALLS = 60  # whose answers are more than all buffers on the way hold
 Frames = list[Frame]
 
 
