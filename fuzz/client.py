@@ -103,10 +103,12 @@ async def _send(loop: asyncio.AbstractEventLoop, connection: socket.socket, sess
 
 async def _read(connection: socket.socket, session: Sent) -> Received:
     """Read to the end, or until a client that leaves has what it asked for."""
-    loop, data, reads = asyncio.get_running_loop(), bytearray(), 0
-    slow, leaves = session.manner is Manner.SLOW, session.manner is Manner.LEAVE
+    loop, data = asyncio.get_running_loop(), bytearray()
+    leaves, begun = session.manner is Manner.LEAVE, time.monotonic()
+    slowly = SLOW_BYTES * SLOW_READS if session.manner is Manner.SLOW else 0
     while True:
-        size = SLOW_BYTES if slow and reads < SLOW_READS else 1 << 18
+        slow = len(data) < slowly
+        size = max(1, _due(time.monotonic() - begun) - len(data)) if slow else 1 << 18
         try:
             chunk = await asyncio.wait_for(loop.sock_recv(connection, size), DEADLINE + SENDING)
         except TimeoutError:
@@ -118,11 +120,16 @@ async def _read(connection: socket.socket, session: Sent) -> Received:
         if not chunk:
             return Received(bytes(data), reset=False)
         data += chunk
-        reads += 1
         if leaves and session.is_answered(bytes(data)):
             return Received(bytes(data), reset=False)
-        if size == SLOW_BYTES:
+        if slow:
             await asyncio.sleep(SLOW_SECONDS)
+
+
+def _due(seconds: float) -> int:
+    """Bytes that a slow reader has taken by then, who keeps his pace though this program is late:
+    the server may cut off one who stands still."""
+    return SLOW_BYTES * (1 + int(seconds / SLOW_SECONDS))
 
 
 async def _wait_unread(connection: socket.socket) -> None:
