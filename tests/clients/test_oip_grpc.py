@@ -44,6 +44,14 @@ def test_triton(doors: Server, ask: Ask, own: dict[str, Any], door: str) -> None
     assert told["load"][0] == "StatusCode.UNAVAILABLE"
 
 
+def test_triton_under_asyncio(doors: Server, ask: Ask, own: dict[str, Any]) -> None:
+    """A hundred requests at once, and a stream."""
+    told = ask("triton_grpc_aio.py", doors.urls["main"].removeprefix("http://"), *own)
+    assert told["live"] is True
+    assert told["answers"] == [own] * 100
+    assert told["streamed"] == [[str(at), own, None] for at in range(3)]
+
+
 @pytest.mark.parametrize("door", ["main", "kserve"])
 def test_kserve(doors: Server, ask: Ask, own: dict[str, Any], door: str) -> None:
     """Readiness, and rows as raw memory and as typed contents."""
