@@ -62,6 +62,19 @@ def test_9_5_a_refusal_does_not_cut_off_a_slow_answer(strict: Server, connect: C
     assert [answer.status for answer in client.answers(2)] == [200, 400]
 
 
+def test_9_6_a_refusal_behind_a_slow_answer_is_heard_by_a_client_that_still_sends(
+    strict: Server, connect: Connect
+) -> None:
+    """A client is read on until it has both: closing at once would reset the connection under
+    them."""
+    client = connect(strict.url).send(predict([8000], "spin"))
+    client.send(request("POST", "/predict", headers=CHUNKED) + b"zz\r\n")
+    assert client.answer().status == 200
+    for _ in range(50):  # what is sent to a connection that was closed resets it
+        client.send(b"y" * 100_000)
+    assert client.answer().status == 400
+
+
 def test_5_4_too_many_headers(server: Server, connect: Connect) -> None:
     """A head without an end is refused before it fills the memory."""
     client = connect(server.url).send(b"GET /health HTTP/1.1\r\n")

@@ -50,8 +50,8 @@ class WritingHalf:
         if last and (turns or self._deaf):
             if turns:
                 turns.popleft()
-                self._flush()
-            self._after(turn)
+            self._after(turn)  # first: the last of those that follow may linger
+            self._flush()
 
     def is_writable(self, turn: Turn) -> bool:
         return self._writable and (not self._turns or self._turns[0] is turn)
