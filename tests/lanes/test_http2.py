@@ -264,6 +264,44 @@ def test_a_frame_that_never_ends(rpc: RpcService, raw: OpenRaw) -> None:
         client.frame(http2.PING)
 
 
+def test_a_frame_that_trickles(rpc: RpcService, raw: OpenRaw, until: Until) -> None:
+    """A byte now and then of a frame keeps no connection, and whole frames do."""
+    client = raw(rpc.url).send(START + head(1, grpc_fields(EACH))).round_trip()
+    pings = frame(http2.PING, payload=b"a test's") * 10
+    for at in range(0, len(pings), 17):
+        client.send(pings[at : at + 17])
+        client.frame(http2.PING)
+        rpc.tick(READ_TIMEOUT / 3)
+    ticks = 0
+    for byte in frame(http2.PRIORITY, 0, 1, bytes(5))[:12]:
+        client.send(bytes([byte]))
+        until(lambda: rpc.ask(lambda: all(each.h2.held_bytes for each in every(rpc))))
+        rpc.tick(READ_TIMEOUT / 8)
+        ticks += 1
+        if not rpc.ask(lambda: every(rpc)):
+            break
+    assert 8 < ticks < 12
+
+
+def test_much_that_comes_at_once_is_taken_in_turns(rpc: RpcService, raw: OpenRaw) -> None:
+    """Nothing of a long read is lost or taken twice, where others have their turn in between."""
+    many, size = range(1, 4001, 2), 20
+    client = raw(rpc.url).send(
+        PREFACE
+        + http2.settings((http2.INITIAL_WINDOW_SIZE, (1 << 31) - 1))
+        + frame(http2.WINDOW_UPDATE, payload=http2.number(1 << 30))
+    )
+    client.send(
+        b"".join(
+            head(at, grpc_fields(ONE)) + http2.body(at, message(b"much %d" % size)) for at in many
+        )
+    )
+    answer = http2.message(b'"%s"' % (b"x" * size))
+    assert all(client.answer(at).body == answer for at in many)
+    assert rpc.handled == len(many)
+    assert rpc.streams() == 0
+
+
 # -- how they stall --
 
 

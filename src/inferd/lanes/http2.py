@@ -47,6 +47,8 @@ class Http2Connection(asyncio.Protocol):
         """Whether no new streams are taken; whether all is said, and what still comes is thrown
         away; whether nothing more will come."""
         self._held, self._stalls = 0, False
+        self._partial = 0
+        """Bytes of a frame that was not whole at the last tick."""
         self._unwritten = 0
         """Bytes that were answered to what is being taken."""
         self._unread, self._until = b"", 0
@@ -250,14 +252,23 @@ class Http2Connection(asyncio.Protocol):
         if not h2.started:
             patience.heard = self._opened  # its bytes may not come one by one for ever
         if h2.held_bytes or not h2.started:
-            if patience.is_over(now, deaf=False, idle=False):
+            if patience.is_over(now, deaf=False, idle=False) or self._trickles(now):
                 self._close()
         elif h2.streams:
+            self._partial = 0
             self._probe(now)
         elif idle and patience.is_over(now, deaf=False, idle=True):
             self._leave()
         if now - self._opened > self._age and not self._leaving:
             self._leave()
+
+    def _trickles(self, now: float) -> bool:
+        """Whether a frame that is not whole comes too slowly, though it comes."""
+        held, before = self.h2.held_bytes, self._partial
+        self._partial = held
+        if held < before or not before:  # it is another one
+            self._patience.begin_body(now, 0)
+        return self._patience.is_trickling(now, held)
 
     def _probe(self, now: float) -> None:
         """Ask a client for a sign of life that says nothing, where a call waits for its word."""

@@ -37,6 +37,9 @@ from inferd.wire.h2.headers import Head, Heads, trailers_fault
 from inferd.wire.h2.sending import Sink
 from inferd.wire.h2.streams import HALF_CLOSED_REMOTE, OPEN, PEER_SENDS, Stream
 
+LONG_LIST_COST: Final = 10
+"""Requests that a header list larger than is taken counts for: it was read to its end."""
+
 
 class Connection(Steered):
     """What a lane holds of a connection."""
@@ -265,7 +268,7 @@ class Connection(Steered):
             self._spend()
             return
         self.stream_fault = head.why or "a request that ends before its content-length"
-        self._spend_reset()
+        self._spend_reset(LONG_LIST_COST if head.code == ENHANCE_YOUR_CALM else 1)
         self._write_reset(number, head.code or PROTOCOL_ERROR)
 
     def _on_further_head(self, number: int, head: Head, ends: int) -> None:

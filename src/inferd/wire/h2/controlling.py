@@ -128,9 +128,9 @@ class Steered(Sender):
         if self.backlog > self._limits.backlog:
             raise BrokenConnectionError(ENHANCE_YOUR_CALM, "answers to control frames are not read")
 
-    def _spend_reset(self) -> None:
+    def _spend_reset(self, cost: int = 1) -> None:
         """A request was in vain."""
-        if not self._resets.spend(1, self.completed, self._now()):
+        if not self._resets.spend(cost, self.completed, self._now()):
             raise BrokenConnectionError(
                 ENHANCE_YOUR_CALM, "a flood of requests that are broken off"
             )
