@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from inferd.calls import Handle
+from inferd.config import GRPC
 from inferd.lanes.routing import all_routes
 from inferd.models.manager import Version
 from inferd.protocols.base import Dialect, variables
@@ -36,11 +37,20 @@ def banner(
         lines.append(f"  {'gRPC':<10} {address}  ({called})")
     if doors:
         lines += ["", "  for clients of other servers:"]
-        lines += [f"  {door.plan.name:<10} {door.url}" for door in doors]
+        told = [_door(door) for door in doors]
+        width = max(10, *(len(name) for name, _ in told))
+        lines += [f"  {name:<{width}} {address}" for name, address in told]
     curl = curl_line(models, dialects, main)
     if curl:
         lines += ["", "Try it:", "", f"  {curl}"]
     return "\n".join([*lines, "", "Ctrl-C stops."])
+
+
+def _door(listener: Listener) -> tuple[str, str]:
+    """Its name as on the command line, and its address as its clients want it."""
+    name = listener.plan.name
+    address = listener.url.partition("://")[2] if name.endswith(GRPC) else listener.url
+    return name.replace("_", "-"), address
 
 
 def curl_line(models: Sequence[Version], dialects: Sequence[Dialect], listener: Listener) -> str:
