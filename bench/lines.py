@@ -65,8 +65,12 @@ class ServedLine(Connected):
 
     def carry(self, echo: bool) -> None:
         """One tensor there, and one, or one value, back."""
-        self.socket.sendall(self._heads[echo])
-        self.socket.sendall(self.sent)
+        try:
+            self.socket.sendall(self._heads[echo])
+            self.socket.sendall(self.sent)
+        except ConnectionError as error:
+            msg = f"no head of an answer: the connection broke off before ({error})"
+            raise BenchError(msg) from None
         view = memoryview(self._back)
         got, blank = 0, -1
         while blank < 0:

@@ -17,7 +17,6 @@ class FrameSiege(Siege):
     """Runs the processes, and judges the server as a whole."""
 
     what = "frames"
-    noise = 32 << 20  # large answers that nobody takes come and go, and leave holes
 
     def _work(self, target: Target) -> tuple[Any, Sequence[Any]]:
         dialects = [DIALECTS[name] for name in self._plan.dialects]

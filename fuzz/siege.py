@@ -54,8 +54,6 @@ class Siege:
     """Runs the processes, and judges the server as a whole."""
 
     what = "connections"
-    noise = 0
-    """Bytes by which memory may go up or down for no reason of the server's."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -191,7 +189,7 @@ class Siege:
             f"{found.seconds:.0f} s after the warm-up"
         )
         print(f"  memory: {text}; most descriptors {max(s.descriptors for s in watch.samples)}")
-        if found.leaks and found.growth > self.noise:
+        if found.leaks:
             record.note(Failure("memory", text, b""))
 
 
