@@ -88,7 +88,12 @@ def _take(connection: socket.socket, reader: Reader, reads: bool) -> None:
 
 @cache
 def _pieces(at: int) -> Sequence[bytes]:
-    return ATTACKS[at].pieces()
+    return named(at).pieces()
+
+
+def named(at: int) -> Attack:
+    """The attack number *at*, or the honest crowd."""
+    return ATTACKS[at] if at >= 0 else CROWD
 
 
 def prepare(at: int) -> int:
@@ -100,7 +105,7 @@ def besiege(port: int, at: int) -> Counter[object]:
     """Have the server attacked in the manner number *at*; how it ended for the attackers."""
     pieces = _pieces(at)
     with ThreadPoolExecutor(ATTACKERS) as attackers:
-        futures = [attackers.submit(_run, port, ATTACKS[at], pieces) for _ in range(ATTACKERS)]
+        futures = [attackers.submit(_run, port, named(at), pieces) for _ in range(ATTACKERS)]
         return sum((future.result() for future in futures), Counter())
 
 
@@ -272,6 +277,11 @@ def asked(question: bytes, count: int) -> list[bytes]:
     return [head(at, fields) + http2.body(at, question) for at in range(1, 2 * count, 2)]
 
 
+def crowd() -> list[bytes]:
+    """No attack: honest calls, as fast as they are answered."""
+    return [WIDE, *joined(asked(iris(), 5000)), frame(http2.GOAWAY, payload=bytes(8))]
+
+
 def joined(frames: Sequence[bytes]) -> list[bytes]:
     """Sent a few hundred at once."""
     return [b"".join(frames[at : at + 500]) for at in range(0, len(frames), 500)]
@@ -307,3 +317,5 @@ ATTACKS = [
     Attack("slow preface", slow_preface, {""}, pause=0.1, repeats=False),
     Attack("slow frame", slow_frame, {""}, pause=0.1, repeats=False),
 ]
+CROWD = Attack("honest crowd", crowd, {"", ("grpc", 0)})
+"""What the others' wait is held against: as many clients, who mean no harm."""
