@@ -16,6 +16,8 @@ class Artifact(msgspec.Struct, frozen=True):
     """Whether even calls that no model makes are let through: ``--trust-pickle``."""
     types: tuple[str, ...] = ()
     """The types that a skops file may hold beside the well-known ones: the operator's word."""
+    shared: Path | None = None
+    """A private folder for what several processes may share in memory of it; None: nothing is."""
 
     @property
     def suffix(self) -> str:

@@ -82,6 +82,14 @@ class Handle(Protocol):
         """How many calls of the model may be under way at once."""
 
     @property
+    def threads(self) -> int:
+        """How many threads compute one call."""
+
+    @property
+    def successor(self) -> "Handle | None":
+        """The version that answers in this one's place, where it was loaded again."""
+
+    @property
     def infer(self) -> "Handler":
         """Answers an InferRequest that holds this handle, acquired."""
 
@@ -118,6 +126,10 @@ class InferRequest(Call, eq=False):
     parameters: Mapping[str, Any]
     id: str = ""
     deadline: float = float("inf")
+    priority: int = 0
+    """The level that the caller names, 1 the highest; 0: the model's default."""
+    timeout_us: int = 0
+    """How long the caller lets it wait for its turn, in microseconds; 0: he does not say."""
 
 
 class ServerLive(Call, eq=False):

@@ -43,6 +43,18 @@ CLOSED = -1
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set, for one server."""
 
+    workers: Annotated[
+        int,
+        Meta(
+            description="Processes that answer; 0 means one for each core that the server has.",
+            ge=0,
+            le=1024,
+        ),
+    ] = 0
+    heartbeat_timeout_seconds: Annotated[
+        float,
+        Meta(description="A worker that gives no sign of life for so long is replaced.", gt=0),
+    ] = 10.0
     host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "127.0.0.1"
     port: Annotated[
         int, Meta(description="Port to listen on; 0 takes any free one.", ge=0, le=65535)
@@ -127,8 +139,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     native_processes: Annotated[
         int,
         Meta(
-            description="Processes for each model that answers through Python code of its library;"
-            " 0 runs it in the server's own.",
+            description="Processes of the whole server for each model that answers in Python, its"
+            " library's or yours; 0 runs it in the server's own.",
             ge=0,
             le=256,
         ),
@@ -136,7 +148,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache_dir: Annotated[
         str,
         Meta(
-            description="Private directory where compiled models are kept; 'none' keeps none."
+            description="Private directory where compiled models, and copies of large ones that"
+            " workers share, are kept; 'none' keeps none."
             " Left empty: inferd/compiled in the user's cache."
         ),
     ] = ""
@@ -154,6 +167,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_body_bytes: Annotated[
         int, Meta(description="Largest request body; a larger one is refused with 413.", ge=1)
     ] = 64 * 1024 * 1024
+    max_connections: Annotated[
+        int,
+        Meta(
+            description="Connections that one worker holds at once; 0 means as many as the system"
+            " lets it.",
+            ge=0,
+        ),
+    ] = 0
+    max_inflight_bytes: Annotated[
+        int,
+        Meta(
+            description="Bytes of requests that one worker holds at once; what comes beyond is"
+            " refused.",
+            ge=1,
+        ),
+    ] = 1 << 30
     max_batch_size: Annotated[
         int,
         Meta(description="Rows that waiting requests are joined to at most; 1 joins none.", ge=1),
@@ -163,8 +192,50 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0
     max_queue_size: Annotated[
         int,
-        Meta(description="Requests that may wait for one model; more are refused with 429.", ge=1),
+        Meta(
+            description="Requests that may wait for one model; more are refused with 429. 0: no"
+            " bound.",
+            ge=0,
+        ),
     ] = 1000
+    preferred_batch_size: Annotated[
+        str,
+        Meta(
+            description="Rows of a batch that is run without waiting for more, as 4,8: as Triton's"
+            " setting of that name.",
+            pattern=r"^(\d+(,\d+)*)?$",
+        ),
+    ] = ""
+    priority_levels: Annotated[
+        int,
+        Meta(description="Levels that a request may name, 1 the highest; 0: none.", ge=0),
+    ] = 0
+    default_priority_level: Annotated[
+        int, Meta(description="The level of a request that names none; 0: the middle one.", ge=0)
+    ] = 0
+    queue_timeout_microseconds: Annotated[
+        int,
+        Meta(
+            description="How long a request may wait for its model where it says nothing itself; 0"
+            " means for ever.",
+            ge=0,
+        ),
+    ] = 0
+    timeout_action: Annotated[
+        Literal["reject", "delay"],
+        Meta(description="What becomes of one that waited longer: it is refused, or runs last."),
+    ] = "reject"
+    preserve_ordering: Annotated[
+        bool, Meta(description="Answer the requests for one model in the order in which they came.")
+    ] = False
+    queue_target_milliseconds: Annotated[
+        float,
+        Meta(
+            description="Requests are refused while those that wait have long waited longer than"
+            " this; 0 refuses none for it.",
+            ge=0,
+        ),
+    ] = 1000.0
     inline_limit_microseconds: Annotated[
         int,
         Meta(description="A call expected to take no longer runs at once, without a thread.", ge=0),
@@ -186,7 +257,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_timeout_seconds: Annotated[
         float, Meta(description="How long a client may pause within a request.", gt=0)
     ] = 30.0
-    drain_seconds: Annotated[
+    shutdown_delay_seconds: Annotated[
+        float,
+        Meta(
+            description="How long a stop still takes connections after it is told as not ready, so"
+            " that load balancers notice.",
+            ge=0,
+        ),
+    ] = 0.0
+    drain_timeout_seconds: Annotated[
         float, Meta(description="How long requests in progress may take to end after a stop.", ge=0)
     ] = 25.0
     log_level: Annotated[LogLevel, Meta(description="How much is logged on standard error.")] = (

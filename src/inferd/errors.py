@@ -15,7 +15,9 @@ InferdError
    - PayloadTooLarge, UnsupportedEncoding, UnsupportedType, RequestTimeout
    - Unsupported               the model does not answer in this way
  * Refused                     right, but not now
-   - NotReady, QueueFull, DeadlineExceeded, Cancelled
+   - NotReady, DeadlineExceeded, Cancelled
+   - Overloaded                more is asked than can be answered
+     + QueueFull
  * RunFailed                   the model raised, or broke its own signature
  * LoadError                   an artifact cannot become a runtime
    - ArtifactNotFound, UnknownFormat, BadArtifact, Untrusted, MissingPackage
@@ -60,8 +62,21 @@ class InferdError(Exception):
 
     code = Code.INTERNAL
 
-    def __init__(self, message: str, *, got: str = "", expected: str = "", cure: str = "") -> None:
+    retry_after = 0.0
+    """Seconds after which it may be of use to ask again; 0: nobody can tell."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        got: str = "",
+        expected: str = "",
+        cure: str = "",
+        retry_after: float = 0.0,
+    ) -> None:
         self.message, self.got, self.expected, self.cure = message, got, expected, cure
+        if retry_after:
+            self.retry_after = retry_after
         super().__init__(self.text)
 
     @property
@@ -282,11 +297,18 @@ class Refused(InferdError):
 class NotReady(Refused):
     """The server or the model is not (or no longer) serving."""
 
+    retry_after = 1.0
 
-class QueueFull(Refused):
-    """Too many requests wait for this model already."""
+
+class Overloaded(Refused):
+    """The server holds as much as it may."""
 
     code = Code.RESOURCE_EXHAUSTED
+    retry_after = 1.0
+
+
+class QueueFull(Overloaded):
+    """Too many requests wait for this model already."""
 
 
 class DeadlineExceeded(Refused):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from inferd import config, plugins
 from inferd.app.build import build
 from inferd.calls import Call
+from inferd.cores import cores
 from inferd.engine.awaitable import AwaitableReply
 from inferd.errors import Cancelled, InferdError, PayloadTooLarge
 from inferd.gate import door
@@ -37,9 +38,7 @@ def asgi(
         app.mount("/models", inferd.asgi("iris.onnx"))
     """
     chosen = config.resolve(settings, {}, {})
-    pipeline = Pipeline(
-        chosen, cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    )
+    pipeline = Pipeline(chosen, cores())
     pipeline.load([Path(path) for path in paths], name)
     return MountedServer(pipeline, chosen.max_body_bytes)
 

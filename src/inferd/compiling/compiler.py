@@ -65,11 +65,10 @@ def compile_artifact(artifact: Artifact, opener: type[Runtime], options: Options
     Where the cache knows the artifact it is not opened at all. Blocks; raises LoadError.
     """
     digest = artifact.digest()
-    sample = digest_of(options.sample) if options.sample else ""
-    key = cache.key_of(digest, cache.versions(), {"sample": sample})
-    known = options.cache.get(key) if options.cache else None
-    if known is not None:
-        return known
+    key = _key(digest, digest_of(options.sample) if options.sample else "")
+    kept = options.cache.get(key) if options.cache else None
+    if kept is not None:
+        return kept
     options.progress(f"loading {artifact.path.name}")
     native = opener.open(artifact)
     try:
@@ -81,6 +80,11 @@ def compile_artifact(artifact: Artifact, opener: type[Runtime], options: Options
     if options.cache and not compiled.verdict.reason.startswith(FAULT):
         options.cache.put(key, compiled)
     return compiled
+
+
+def is_kept(artifact: Artifact, kept: Cache) -> bool:
+    """Whether the cache knows *artifact*, which is not opened for that."""
+    return kept.get(_key(artifact.digest(), "")) is not None
 
 
 def compile_fitted(fitted: Fitted, options: Options, digest: str = "") -> Compiled:
@@ -110,6 +114,10 @@ def compile_fitted(fitted: Fitted, options: Options, digest: str = "") -> Compil
     if conversion is None or verdict.kind == "native":
         return Compiled(verdict, None)
     return Compiled(verdict, _signed(fitted, conversion, verdict))
+
+
+def _key(digest: str, sample: str) -> str:
+    return cache.key_of(digest, cache.versions(), {"sample": sample})
 
 
 def _probe(fitted: Fitted, conversion: Conversion, options: Options) -> Verdict:

@@ -10,6 +10,12 @@ def dispatch(request: InferRequest, reply: Reply) -> None:
     try:
         handle.acquire()
     except NotReady as error:
-        reply.fail(error)
+        successor = handle.successor
+        # Decoding a large body takes a while, in which its model may have been loaded again.
+        if successor is None or successor.signature != handle.signature:
+            reply.fail(error)
+        else:
+            request.handle = successor
+            dispatch(request, reply)
     else:
         handle.infer(request, reply)

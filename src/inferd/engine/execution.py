@@ -7,29 +7,18 @@ bodies that run in a thread, which touch nothing but the runtime and the arrays.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import msgspec
-
 from inferd.calls import InferRequest, InferResponse, Reply
 from inferd.clock import Nanoseconds
 from inferd.engine.cost import Cost
-from inferd.engine.home import Done, Home
+from inferd.engine.home import Chain, Done, Home
 from inferd.engine.statistics import Counters, Ran
 from inferd.engine.streaming import stream
-from inferd.errors import MAX_SHOWN, InferdError, RunFailed
+from inferd.engine.waiting import Waiting
+from inferd.errors import MAX_SHOWN, Cancelled, InferdError, RunFailed
 from inferd.journal.record import Record
 from inferd.log import logger
-from inferd.runtimes.base import Runtime
+from inferd.runtimes.base import Runtime, Wanted
 from inferd.tensors import Array
-
-
-class Waiting(msgspec.Struct, eq=False):
-    """A request in a queue, and when it came (nanoseconds of the execution's clock)."""
-
-    request: InferRequest
-    reply: Reply
-    since: int
-    alone: bool = False
-    """Not to be joined: it was part of a batch that failed."""
 
 
 class Execution:
@@ -45,11 +34,18 @@ class Execution:
         journal: Record,
         clock: Nanoseconds,
     ) -> None:
-        self.runtime, self.home, self.clock, self.counters = runtime, home, clock, Counters()
+        self.runtime, self.cost, self.home, self.clock = runtime, cost, home, clock
+        self.counters = Counters()
         self._journal, self._run = journal, runtime.run
+        self._chain = Chain(home, 1)
         threaded = runtime.streams or not runtime.inline
         self.quick_rows = NONE if threaded else quick_rows(cost, inline_limit_us)
         """A request of so many rows is expected to take no longer than the loop may be kept."""
+
+    def limit(self, calls: int) -> None:
+        """Run no more than so many *calls* at once in threads; a further one begins in the moment
+        in which one ends, whatever the loop is doing."""
+        self._chain = Chain(self.home, calls)
 
     def answer_now(self, request: InferRequest, reply: Reply) -> None:
         """Run *request* here, and answer it before returning."""
@@ -72,23 +68,28 @@ class Execution:
         inputs: Callable[[], Mapping[str, Array]],
         outputs: Sequence[str],
         then: Callable[[Done[Ran]], None],
+        wanted: Wanted,
     ) -> None:
-        """Make the inputs and run the model in a thread, and give *then* what that gave."""
-        run, clock = self.runtime.run, self.clock
+        """Make the inputs and run the model in a thread, and give *then* what that gave; the model
+        may be left, or not begun, once the answer is not *wanted* any more."""
+        runtime, clock = self.runtime, self.clock
 
         def work() -> Ran:
+            if not wanted():
+                raise Cancelled("the caller went away")
             began = clock()
             made = inputs()
             ready = clock()
-            return Ran(run(made, outputs), began, ready, clock())
+            return Ran(runtime.while_wanted(wanted).run(made, outputs), began, ready, clock())
 
-        self.home.submit(self.home.models, work, then)
+        self._chain.submit(work, then)
 
-    def stream_in_thread(self, waiting: Waiting, then: Callable[[], None]) -> None:
+    def stream_in_thread(self, waiting: Waiting, then: Callable[[Done[Ran]], None]) -> None:
         """Run a streaming model in a thread, its parts going to the caller as fast as that takes
         them."""
         request, reply, clock = waiting.request, waiting.reply, self.clock
-        parts = partial(self.runtime.stream, request.inputs, request.outputs)
+        runner = self.runtime.while_wanted(lambda: not reply.cancelled)
+        parts = partial(runner.stream, request.inputs, request.outputs)
 
         def work() -> Ran:
             began = clock()
@@ -100,21 +101,31 @@ class Execution:
                 self.fail(request, reply, failure(done.error, request), waiting.since)
             else:
                 reply.end()
-                self._count((waiting,), done.result())
+                self._count(waiting.rows, done.result(), [waiting.since])
                 self.complete(request, failed=False)
-            then()
+            then(done)
 
         self.home.submit(self.home.models, work, finish)
 
     def succeed(
         self, batch: Sequence[Waiting], ran: Ran, shares: Sequence[dict[str, Array]]
     ) -> None:
-        """Answer the requests that one call ran, each with its share of the outputs."""
+        """Answer the requests that one call ran, each with its share of the outputs; one that runs
+        as several calls when the last of them has ended."""
+        since = []
         for waiting, outputs in zip(batch, shares, strict=True):
-            waiting.reply.part(InferResponse(waiting.request, outputs))
-            waiting.reply.end()
-            self.complete(waiting.request, failed=False)
-        self._count(batch, ran)
+            if waiting.refused:
+                continue
+            if waiting.split is None:
+                self._answer(waiting, outputs)
+            elif waiting.split.take(waiting.start, waiting.rows, outputs):
+                # In a thread: the loop is not kept for copying what may be megabytes.
+                whole, then = waiting.split.whole, partial(self._joined, waiting)
+                self.home.submit(self.home.codecs, whole, then)
+            else:
+                continue
+            since.append(waiting.since)
+        self._count(sum([waiting.rows for waiting in batch]), ran, since)
 
     def fail(
         self, request: InferRequest, reply: Reply, error: InferdError, since: int | None = None
@@ -131,9 +142,21 @@ class Execution:
         request.handle.release()
         self._journal(request, failed)
 
-    def _count(self, batch: Sequence[Waiting], ran: Ran) -> None:
-        rows = sum(waiting.request.rows for waiting in batch)
-        self.counters.ran(rows, ran, [waiting.since for waiting in batch], self.clock())
+    def _answer(self, waiting: Waiting, outputs: dict[str, Array]) -> None:
+        waiting.reply.part(InferResponse(waiting.request, outputs))
+        waiting.reply.end()
+        self.complete(waiting.request, failed=False)
+
+    def _joined(self, waiting: Waiting, done: Done[dict[str, Array]]) -> None:
+        if done.error:
+            error = failure(done.error, waiting.request)
+            self.fail(waiting.request, waiting.reply, error, waiting.since)
+        else:
+            self._answer(waiting, done.result())
+
+    def _count(self, rows: int, ran: Ran, since: Sequence[int]) -> None:
+        """Count a call of so many *rows*, which answers the requests that came *since*."""
+        self.counters.ran(rows, ran, since, self.clock())
 
 
 def quick_rows(cost: Cost, limit_us: float) -> int:

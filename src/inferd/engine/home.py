@@ -1,6 +1,8 @@
 """The loop thread, and the threads beside it that run slow models and large codecs."""
 
 import asyncio
+import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -39,6 +41,7 @@ class Home:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.busy = 0
         """Works under way or waiting in threads."""
+        self.closed = False
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Live on *loop* from now on."""
@@ -65,14 +68,16 @@ class Home:
     def submit(self, pool: Executor, work: Callable[[], Any], then: Then) -> None:
         """Run *work* in one of *pool*'s threads, and *then* on the loop thread."""
         self.busy += 1
-        pool.submit(self._run, work, then)
+        pool.submit(self.run, work, then)
 
     def close(self) -> None:
         """Take no more work. Threads that are busy end with what they do."""
+        self.closed = True
         self.models.shutdown(wait=False, cancel_futures=True)
         self.codecs.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, work: Callable[[], Any], then: Then) -> None:
+    def run(self, work: Callable[[], Any], then: Then) -> None:
+        """Run *work* in this thread, and *then* on the loop thread."""
         try:
             done = Done(work())
         except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the caller, on the loop
@@ -82,3 +87,35 @@ class Home:
     def _finish(self, then: Then, done: Done[Any]) -> None:
         self.busy -= 1
         then(done)
+
+
+class Chain:
+    """Works of which so many run at once, and the others after them, in order.
+
+    A thread that has ended one begins the next one itself: another would first have to wake, and
+    then to get the interpreter's lock, for which the loop competes (0.4 ms where that is busy).
+    """
+
+    def __init__(self, home: Home, at_once: int) -> None:
+        self._home, self._free = home, at_once
+        self._next: deque[tuple[Callable[[], Any], Then]] = deque()
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[[], Any], then: Then) -> None:
+        """Run *work* in a thread for models, and *then* on the loop thread. For that thread."""
+        self._home.busy += 1
+        with self._lock:
+            if not self._free:
+                self._next.append((work, then))
+                return
+            self._free -= 1
+        self._home.models.submit(self._run, work, then)
+
+    def _run(self, work: Callable[[], Any], then: Then) -> None:
+        while True:
+            self._home.run(work, then)
+            with self._lock:
+                if not self._next or self._home.closed:
+                    self._free += 1
+                    return
+                work, then = self._next.popleft()

@@ -67,7 +67,7 @@ def open_runtime(spec: ModelSpec, progress: Progress = quiet) -> Runtime:
     artifact, loading = spec.artifact, spec.loading
     name, opener = recognise(artifact)
     if not opener.compilable:
-        return opener.open(artifact)
+        return _open_native(artifact, name, opener, loading)
     if loading.compile:
         options = compiler.Options(cache_at(loading.cache_dir), progress=progress)
         compiled = compiler.compile_artifact(artifact, opener, options)
@@ -79,6 +79,21 @@ def open_runtime(spec: ModelSpec, progress: Progress = quiet) -> Runtime:
     library = compiled.verdict.library or runtime.name
     runtime.verdict = msgspec.structs.replace(compiled.verdict, library=library)
     return runtime
+
+
+def would_compile(spec: ModelSpec) -> bool:
+    """Whether loading *spec* compiles it, and leaves that in the cache. Opens no model."""
+    _, opener = recognise(spec.artifact)
+    cache = cache_at(spec.loading.cache_dir)
+    compiles = opener.compilable and spec.loading.compile
+    return compiles and cache is not None and not compiler.is_kept(spec.artifact, cache)
+
+
+def compile_ahead(spec: ModelSpec) -> None:
+    """Leave in the cache what *spec* is compiled to. Blocks; raises LoadError."""
+    _, opener = recognise(spec.artifact)
+    options = compiler.Options(cache_at(spec.loading.cache_dir))
+    compiler.compile_artifact(spec.artifact, opener, options)
 
 
 def recognise(artifact: Artifact) -> tuple[str, type[Runtime]]:

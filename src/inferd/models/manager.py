@@ -2,6 +2,7 @@
 stops."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from inferd.calls import Handler, ModelDescription, Readiness, VersionState, VersionStates
 from inferd.errors import InferdError, InvalidInput, ModelNotFound, NotReady, UnknownLabel
@@ -15,7 +16,16 @@ from inferd.spec import ModelSpec
 from inferd.statistics import NOTHING, Statistics
 from inferd.tensors import Array
 
+Key: TypeAlias = tuple[str, str]
+"""A model's name and a version's."""
+
 _GONE, _DRAINING = State.GONE, State.DRAINING  # looking them up takes as long as a call
+_RETIRED = State.DRAINING, State.GONE
+
+
+def close(runtime: Runtime) -> None:
+    """Free *runtime*, and wait until that is done."""
+    runtime.close()
 
 
 class Version:
@@ -30,7 +40,11 @@ class Version:
         self.example: Mapping[str, Array]
         self.feature_names: tuple[str, ...] = ()
         self.classes: tuple[str, ...] = ()
-        self.streams, self.instances = False, 1
+        self.streams, self.instances, self.threads = False, 1, 1
+        self.successor: Version | None = None
+        """What answers in its place, where it was loaded again."""
+        self.dispose: Callable[[Runtime], None] = close
+        """Frees the runtime, once nobody uses it any more."""
         self.statistics: Callable[[], Statistics] = lambda: NOTHING
         """What it has done so far; put in place by whoever counts."""
 
@@ -66,10 +80,13 @@ class Version:
         self.state = advance(self.state, state)
 
     def close_when_unused(self) -> None:
-        """Close the runtime of a draining version that nobody uses."""
+        """Close the runtime of a draining version that nobody uses, and forget it: what is gone
+        holds no memory."""
         if self.state is State.DRAINING and not self._users:
             self.state = advance(self.state, State.GONE)
-            self.runtime.close()
+            runtime = self.runtime
+            del self.runtime, self.infer
+            self.dispose(runtime)
 
 
 class Manager:
@@ -83,18 +100,38 @@ class Manager:
         self._versions: dict[str, dict[str, Version]] = {}
         self._answering: dict[tuple[str | None, str | None], Version] = {}
         self._labels: dict[str, dict[str, str]] = {}
+        self._retired: list[Version] = []
+        self._done: dict[Key, Statistics] = {}
+        """What those did that are gone."""
+        self.dispose: Callable[[Runtime], None] = close
+        """Frees the runtimes of retired versions; for whoever must not wait for that."""
 
-    def begin(self, spec: ModelSpec) -> Version:
-        """Take up a version that will be loaded."""
+    def stage(self, spec: ModelSpec) -> Version:
+        """Take up a version that nobody sees before it is published. Any thread may."""
         version = Version(spec)
-        self._versions.setdefault(spec.name, {})[spec.version] = version
         version.move(State.LOADING)
         return version
 
+    def begin(self, spec: ModelSpec) -> Version:
+        """Take up a version that will be loaded, and without which the server is not ready."""
+        version = self.stage(spec)
+        self._place(version)
+        return version
+
     def publish(self, version: Version) -> None:
-        """Hand *version* out from now on; it must have been filled."""
+        """Hand *version* out from now on, instead of the one that has its name and number; it must
+        have been filled."""
+        replaced = self._place(version)
         version.move(State.READY)
         self._answering = self._table()
+        if replaced and replaced.state is State.READY:
+            replaced.successor = version
+            replaced.move(State.DRAINING)
+            self._drain(replaced)
+
+    def discard(self, version: Version) -> None:
+        """Free a version that was filled and will not be published."""
+        self.dispose(version.runtime)
 
     def give_up(self, version: Version, error: InferdError) -> None:
         """Keep the reason why *version* could not be loaded, and log it: it is the operator's, and
@@ -104,13 +141,18 @@ class Manager:
         version.move(State.FAILED)
 
     def retire(self, version: Version) -> None:
-        """Hand *version* out no more, and close it when its last request is answered."""
+        """Hand *version* out no more, and close it when its last request is answered. Labels that
+        stood for it are forgotten."""
         version.move(State.DRAINING)
+        labels = self._labels.get(version.model, {})
+        left = {label: number for label, number in labels.items() if number != version.version}
+        self._labels = {**self._labels, version.model: left}
         self._answering = self._table()
-        version.close_when_unused()
+        self._drain(version)
 
     def close(self) -> None:
-        """Retire everything."""
+        """Retire everything, and wait until it is freed."""
+        self.dispose = close
         for version in self.versions():
             if version.state is State.READY:
                 self.retire(version)
@@ -119,7 +161,7 @@ class Manager:
         """Let *label* stand for *version* from now on. Raises as ``lookup`` does: a label is for a
         version that can answer."""
         self.lookup(model, version)
-        self._labels.setdefault(model, {})[label] = version
+        self._labels = {**self._labels, model: {**self._labels.get(model, {}), label: version}}
 
     def lookup(
         self, model: str | None, version: str | None = None, label: str | None = None
@@ -130,8 +172,28 @@ class Manager:
         found = self._answering.get((model, version))
         return found if found is not None else self._explain(model, version)
 
+    def statistics(self) -> dict[Key, Statistics]:
+        """What each version has done since the start, with those in whose place it came."""
+        for version in [each for each in self._retired if each.state is State.GONE]:
+            self._retired.remove(version)
+            _count(self._done, version)
+        total = dict(self._done)
+        for version in (*self._retired, *self.answering()):
+            _count(total, version)
+        return total
+
+    def answering(self, model: str | None = None, version: str | None = None) -> list[Version]:
+        """Every version that is ready; those of *model*, or that one, where they are named."""
+        return [
+            each
+            for each in self.versions()
+            if each.state is State.READY
+            and model in (None, each.model)
+            and version in (None, each.version)
+        ]
+
     def versions(self) -> list[Version]:
-        """Every version ever taken up."""
+        """Every version ever taken up; of those with one name and number the last."""
         return [version for versions in self._versions.values() for version in versions.values()]
 
     def ready(self) -> list[Version]:
@@ -173,11 +235,34 @@ class Manager:
             f"model {v.model!r} version {v.version!r} is {v.state.value}"
             + (": the server's log says why" if v.reason else "")
             for v in self.versions()
-            if v.state not in (State.READY, State.GONE)
+            if v.state not in (State.READY, *_RETIRED)
         )
         if not reasons and not self._answering:
             reasons = ("no model is loaded",)
         return Readiness(not reasons, reasons)
+
+    def _place(self, version: Version) -> Version | None:
+        """Put *version* where it belongs, in tables of which readers in other threads may have the
+        old ones; what was there before, if that was another one."""
+        versions = self._versions.get(version.model, {})
+        replaced = versions.get(version.version)
+        placed = {**versions, version.version: version}
+        self._versions = {**self._versions, version.model: placed}
+        return replaced if replaced is not version else None
+
+    def _drain(self, version: Version) -> None:
+        """Close *version*, which is handed out no more, as soon as nobody uses it."""
+        version.dispose = self.dispose
+        self._retired.append(version)
+        version.close_when_unused()
+
+    def _served(self) -> list[str]:
+        """The models that answer, or that should."""
+        return [
+            name
+            for name, versions in self._versions.items()
+            if any(v.state not in _RETIRED for v in versions.values())
+        ]
 
     def _labelled(self, model: str, label: str) -> str:
         labels = self._labels.get(model, {})
@@ -200,29 +285,36 @@ class Manager:
             newest = default_version(ready)
             if newest is not None:
                 table[name, None] = ready[newest]
-        chosen = self._default_model or (
-            next(iter(self._versions)) if len(self._versions) == 1 else None
-        )
+        served = self._served()
+        chosen = self._default_model or (served[0] if len(served) == 1 else None)
         if (chosen, None) in table:
             table[None, None] = table[chosen, None]
         return table
 
     def _explain(self, model: str | None, version: str | None) -> Version:
         """Raise the reason why nothing answers to this name."""
-        if not self._versions:
+        served = self._served()
+        if not self._versions or (model is None and not served):
             raise NotReady("no model is loaded")
-        if model is None and not self._default_model and len(self._versions) != 1:
+        if model is None and not self._default_model and len(served) != 1:
             raise InvalidInput(
                 "several models are served, and the request names none",
-                expected="one of " + ", ".join(map(repr, sorted(self._versions))),
+                expected="one of " + ", ".join(map(repr, sorted(served))),
                 cure="Name it in the URL, or start the server with --default-model.",
             )
-        name = model or self._default_model or next(iter(self._versions), "")
-        versions = self._versions.get(name)
-        if versions is None:
-            raise ModelNotFound(name, None, sorted(self._versions))
+        name = model or self._default_model or served[0]
+        known = self._versions.get(name, {})
+        versions = [number for number, v in known.items() if v.state not in _RETIRED]
+        if not versions:
+            raise ModelNotFound(name, None, sorted(served))
         if version is not None and version not in versions:
             raise ModelNotFound(name, version, newest_first(versions))
         raise NotReady(
             f"model {name!r}" + (f" version {version!r}" if version else "") + " is not ready"
         )
+
+
+def _count(total: dict[Key, Statistics], version: Version) -> None:
+    """Add what *version* did to *total*."""
+    key = version.model, version.version
+    total[key] = total.get(key, NOTHING) + version.statistics()

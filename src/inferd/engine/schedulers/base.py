@@ -4,17 +4,24 @@ A plug-in of this kind is one file in this folder (or a third party's entry poin
 ``inferd.schedulers``) whose ``plugin`` is a subclass of Scheduler.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar
 
 import msgspec
 
 from inferd.calls import InferRequest, Reply
-from inferd.engine.execution import Execution, Waiting
-from inferd.errors import Cancelled, DeadlineExceeded, InferdError, QueueFull
+from inferd.engine.admission import Admission
+from inferd.engine.execution import Execution
+from inferd.engine.home import Done
+from inferd.engine.order import Order
+from inferd.engine.statistics import Ran
+from inferd.engine.waiting import FOREVER, Queue, Waiting, patience
+from inferd.errors import Cancelled, DeadlineExceeded, InferdError
 from inferd.spec import Batching
+
+SWEEP_NS = 10_000_000  # a full queue is searched for callers who left no more often than this
 
 
 class QueueStatistics(msgspec.Struct, frozen=True):
@@ -35,56 +42,161 @@ class Scheduler(ABC):
     calls of the runtime are under way at once.
     """
 
+    joins: ClassVar[bool] = False
+    """Whether requests may run together."""
+
     def __init__(self, execution: Execution, batching: Batching, instances: int) -> None:
         self.execution, self.batching, self.instances = execution, batching, instances
-        self.parallel = execution.runtime.parallel
-        self.waiting: deque[Waiting] = deque()
-        """Requests in order of arrival."""
+        self.queue = Queue(batching)
+        self.admission = Admission(execution.cost, batching, instances, joins=self.joins)
+        self.parallel = execution.runtime.parallel and not batching.preserve_ordering
+        """Whether a quick request may run now, whatever else does."""
+        self.runs_ahead = batching.priority_levels < 2 and not execution.runtime.streams
+        """Whether one call more than there are instances is handed to a thread, which begins it in
+        the moment in which another ends. One of a higher level could not overtake it any more."""
         self.running = 0
-        """Calls of the runtime that are under way in threads."""
+        """Calls of the runtime that were handed to threads."""
+        self.occupied = 0
+        """Why no other call may run now: calls in threads, and requests whose order is kept."""
+        self._ahead: Sequence[Waiting] = ()
+        """The requests of a call that was handed to a thread before an instance was free."""
+        self._order = Order(self._left) if batching.preserve_ordering else None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at, self._swept = FOREVER, -SWEEP_NS
+        execution.limit(instances)
 
     @abstractmethod
     def __call__(self, request: InferRequest, reply: Reply) -> None:
         """Answer *request*, now or later."""
 
+    @abstractmethod
+    def fill(self) -> None:
+        """Start what is due. Also called at a moment that was asked for by ``wake_at``."""
+
     def statistics(self) -> QueueStatistics:
         """What waits and what runs, now."""
-        rows = sum(waiting.request.rows for waiting in self.waiting)
-        return QueueStatistics(len(self.waiting), rows, self.running)
+        ahead = [each.rows for each in self._ahead if not each.refused]
+        return QueueStatistics(
+            len(self.queue) + len(ahead),
+            self.queue.rows + sum(ahead),
+            min(self.running, self.instances),
+        )
 
-    def enqueue(self, request: InferRequest, reply: Reply) -> bool:
-        """Let *request* wait; where too many do, refuse it and return False."""
-        if len(self.waiting) >= self.batching.max_queue_size:
-            self.drop()
-        if len(self.waiting) >= self.batching.max_queue_size:
-            got = str(len(self.waiting))
-            error = QueueFull(
-                "too many requests wait for this model", got=got, cure="Try again later."
-            )
-            self.execution.fail(request, reply, error)
+    def enqueue(self, request: InferRequest, reply: Reply, group: Hashable = None) -> bool:
+        """Let *request* wait; where it may not, refuse it and return False."""
+        now = self.execution.clock()
+        level = self.batching.level_of(request.priority)
+        waits = patience(request, self.batching.policy_of(level))
+        refusal = self._refusal(request, level, waits, now)
+        if refusal and self._sweep(now):
+            refusal = self._refusal(request, level, waits, now)
+        if refusal:
+            self.execution.fail(request, reply, refusal)
             return False
-        self.waiting.append(Waiting(request, reply, self.execution.clock()))
+        if self._order:
+            self.occupied += 1
+            reply = self._order.place(reply)
+        until = min(now + waits, request.deadline * 1e9)
+        self.queue.add(Waiting(request, reply, now, request.rows, level * 2, group, until))
+        if until < self._rings_at:
+            self.wake_at(until)
         return True
 
-    def drop(self) -> None:
-        """Answer those who need not be run any more."""
-        now, kept = self.execution.clock(), deque[Waiting]()
-        waiting, self.waiting = self.waiting, kept
-        for each in waiting:
-            reason = reason_to_drop(each, now)
-            if reason:
-                self.execution.fail(each.request, each.reply, reason, each.since)
-            else:
-                kept.append(each)
+    def began(self, now: int, batch: Sequence[Waiting], rows: int) -> None:
+        """Count a call that is handed to a thread, of those of *batch*, who were taken."""
+        oldest = min([each.since for each in batch])
+        self.admission.began(now, oldest, rows, len(self.queue))
+        self.running += 1
+        self.occupied += 1
+        if self.running > self.instances:
+            self._ahead = batch
+        else:
+            self.queue.forget(batch)
+
+    def ended(self, rows: int, done: Done[Ran]) -> None:
+        """Count the end of a call of *rows* rows, well or not."""
+        self.running -= 1
+        self.occupied -= 1
+        if self._ahead:  # it has begun: the thread of this one goes on with it
+            self.queue.forget(self._ahead)
+            self._ahead = ()
+        self.admission.ran(self.execution.clock(), rows, well=done.error is None)
+
+    def refuse(self, waiting: Waiting, error: InferdError) -> None:
+        """Answer *waiting* with *error*, if it was not; nor another part of the same request."""
+        if waiting.refused or (waiting.split is not None and waiting.split.failed):
+            return
+        waiting.refused = True
+        if waiting.split is not None:
+            waiting.split.failed = True
+        self.execution.fail(waiting.request, waiting.reply, error, waiting.since)
+
+    def expire(self, now: int) -> None:
+        """Answer those who may wait no longer."""
+        if now >= self.queue.next_time():
+            for each in self.queue.expire(now):
+                self.refuse(each, late())
+
+    def wake_at(self, moment: float) -> None:
+        """``fill`` at *moment*, if not before."""
+        if moment >= self._rings_at:
+            return
+        if self._alarm:
+            self._alarm.cancel()
+        self._rings_at = moment
+        wait = max(0.0, moment - self.execution.clock()) / 1e9
+        self._alarm = self.execution.home.loop.call_later(wait, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._rings_at = None, FOREVER
+        self.expire(self.execution.clock())
+        self.fill()
+        self.wake_at(self.queue.next_time())
+
+    def _refusal(
+        self, request: InferRequest, level: int, waits: float, now: int
+    ) -> InferdError | None:
+        """Why *request*, which waits so long at most, may not wait at all, if so."""
+        policy, (waiting, rows) = self.batching.policy_of(level), self.queue.ahead(level)
+        ahead = len(self._ahead)
+        if 0 < policy.max_queue_size <= self.queue.of(level) + ahead:
+            return self.admission.full(now, waiting + ahead, rows)
+        until = request.deadline * 1e9
+        if waits < FOREVER and policy.timeout_action == "reject":
+            until = min(until, now + waits + self.admission.call_ns(request.rows))
+        return self.admission.admit(now, waiting, rows, request.rows, until)
+
+    def _sweep(self, now: int) -> bool:
+        """Let go of those who went away; whether somebody did."""
+        if now - self._swept < SWEEP_NS:
+            return False
+        self._swept = now
+        gone = [each for each in self.queue if each.reply.cancelled]
+        for each in gone:
+            self.queue.remove(each)
+        for each in gone:
+            self.refuse(each, left())
+        return bool(gone)
+
+    def _left(self) -> None:
+        """A request whose order is kept was answered."""
+        self.occupied -= 1
 
 
-def reason_to_drop(waiting: Waiting, now: int) -> InferdError | None:
-    """Why a request that waited need not be run any more, if so."""
-    if waiting.reply.cancelled:
-        return Cancelled("the caller went away")
-    if waiting.request.deadline < now / 1e9:
-        return DeadlineExceeded("the request's deadline passed while it waited")
-    return None
+def left() -> InferdError:
+    """Why a request is not run whose caller has gone."""
+    return Cancelled("the caller went away")
+
+
+def late() -> InferdError:
+    """Why a request is not run whose time is over."""
+    return DeadlineExceeded("the request's deadline passed while it waited")
+
+
+def is_gone(waiting: Waiting) -> bool:
+    """Whether nobody waits for *waiting* any more."""
+    split = waiting.split
+    return waiting.reply.cancelled or waiting.refused or (split is not None and split.failed)
 
 
 def check_scheduler(

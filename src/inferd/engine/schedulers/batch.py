@@ -1,178 +1,271 @@
 """What waits together runs together: in one turn of the loop, or while the model is busy, as one
 call.
 
-The cut - which requests, and when - is a pure function of the queue and the time.
+The cut - how much of those that can be one call runs now - is a pure function of them and the time.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import NamedTuple
-
-import numpy as np
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeAlias
 
 from inferd.calls import InferRequest, Reply
-from inferd.engine.execution import Execution, Waiting, failure
+from inferd.engine.company import Company
+from inferd.engine.execution import Execution, failure
 from inferd.engine.home import Done
-from inferd.engine.schedulers.base import Scheduler
+from inferd.engine.joining import join, split
+from inferd.engine.schedulers.base import Scheduler, is_gone, late, left
 from inferd.engine.statistics import Ran
-from inferd.errors import RunFailed
+from inferd.engine.waiting import FOREVER, Line, Waiting
+from inferd.errors import InferdError
 from inferd.spec import Batching
 from inferd.tensors import Array
 
 
-class Seat(NamedTuple):
-    """A waiting request as the cut sees it: what it can be joined with, its rows, and since when it
-    waits."""
+class Seat(Protocol):
+    """A waiting request as the cut sees it."""
 
-    group: Hashable
-    rows: int
-    since: int
+    @property
+    def rows(self) -> int:
+        """Those that wait."""
+
+    @property
+    def since(self) -> int:
+        """When it came."""
 
 
 class Cut(NamedTuple):
-    """What to do with the queue: run these (positions, oldest first) now, or, if none, look again
-    at *wake_at*."""
+    """What to do with a line of requests: run the first ``take`` of it and, of the next one, the
+    first ``part`` rows; or, where that is nothing, look again at ``wake_at``."""
 
-    take: tuple[int, ...]
-    wake_at: int = 0
+    take: int
+    part: int = 0
+    settled: bool = False
+    """Whether it stays so, whoever comes behind them."""
+    wake_at: float = 0
 
 
-def cut(queue: Sequence[Seat], batching: Batching, now: int) -> Cut:
-    """The oldest request and as many later ones of its group as fit, in order; pure.
+def cut(line: Sequence[Seat], batching: Batching, now: int) -> Cut:
+    """As many of *line*, which can all be one call, as run now: from its front, with Triton's
+    meaning of preferred sizes and of the delay; pure.
 
-    The first of the group that does not fit ends the batch: nobody overtakes within a group. A
-    request larger than ``max_batch_size`` runs alone. With a delay configured, a batch that is not
-    full waits until its oldest request has waited that long.
+    The first that does not fit ends the batch: nobody is overtaken. One that fits into no batch
+    fills this one, and waits on with the rest of its rows.
     """
-    oldest, taken, rows, full = queue[0], [0], queue[0].rows, False
-    for at in range(1, len(queue)):
-        if queue[at].group != oldest.group:
-            continue
-        if rows + queue[at].rows > batching.max_batch_size:
-            full = True
+    most, sizes = batching.max_batch_size, batching.preferred_batch_size
+    largest, delay = max(sizes, default=most), batching.max_queue_delay_microseconds * 1000
+    take = rows = part = 0
+    preferred: int | None = None
+    oldest, full = FOREVER, False
+    for seat in line:
+        more = rows + seat.rows
+        if more > largest and take and preferred is None:  # a preferred size is not to be had
+            preferred = take
+        if more > most:
+            full, part = True, most - rows if seat.rows > most else 0
             break
-        taken.append(at)
-        rows += queue[at].rows
-    due = oldest.since + batching.max_queue_delay_microseconds * 1000
-    if now >= due or full or rows >= batching.max_batch_size:
-        return Cut(tuple(taken))
-    return Cut((), due)
+        take, rows, oldest = take + 1, more, min(oldest, seat.since)
+        if rows in sizes:
+            preferred = take
+    overdue, settled = delay > 0 and now >= oldest + delay, full or rows >= largest
+    if preferred is not None and sizes and not overdue:
+        return Cut(preferred, 0, settled)
+    if settled or overdue or not delay:
+        return Cut(take, part, settled)
+    return Cut(0, wake_at=oldest + delay)
 
 
 def group_of(request: InferRequest) -> Hashable:
-    """Requests of equal groups can be one call: same inputs, trailing shapes and wanted outputs.
-    (Datatypes are the signature's, and the version is the scheduler's.)"""
-    return tuple((name, a.shape[1:]) for name, a in sorted(request.inputs.items())), tuple(
-        request.outputs
-    )
+    """Requests of equal groups can be one call: same inputs, datatypes, trailing shapes and wanted
+    outputs. (The version is the scheduler's.)"""
+    inputs = [(name, array.dtype, array.shape[1:]) for name, array in request.inputs.items()]
+    if len(inputs) == 1:
+        return inputs[0], *request.outputs
+    inputs.sort(key=itemgetter(0))
+    return tuple(inputs), *request.outputs
+
+
+Gone: TypeAlias = tuple[Waiting, InferdError]
+"""One that is not to be run, and why."""
 
 
 class Batch(Scheduler):
     """For models whose rows can be joined."""
 
+    joins = True
+
     def __init__(self, execution: Execution, batching: Batching, instances: int) -> None:
         super().__init__(execution, batching, instances)
         self._woken = False
-        self._alarm: asyncio.TimerHandle | None = None
+        self._company = Company(execution.cost.fixed)
+        self._is_company_welcome = not (
+            batching.max_queue_delay_microseconds or batching.preferred_batch_size
+        )
+        """Whether it is for us to say who waits for whom, and not for the operator."""
+        self._enough = min(batching.preferred_batch_size, default=batching.max_batch_size)
+        """Rows with which a batch may be settled."""
 
     def __call__(self, request: InferRequest, reply: Reply) -> None:
         execution = self.execution
-        if request.rows <= execution.quick_rows and (self.parallel or not self.running):
+        if request.rows <= execution.quick_rows and (self.parallel or not self.occupied):
             execution.answer_now(request, reply)
-        elif self.enqueue(request, reply):
+        elif self.enqueue(request, reply, group_of(request)):
             self._wake()
 
     def _wake(self) -> None:
         """Look at the queue at the end of this turn of the loop, when all that it brought is
         there."""
-        if not self._woken and self.running < self.instances:
+        if not self._woken and self.running <= self.instances:
             self._woken = True
-            self.execution.home.loop.call_soon(self._fill)
+            self.execution.home.loop.call_soon(self.fill)
 
-    def _fill(self) -> None:
-        """Start batches while an instance is free and one is due."""
+    def fill(self) -> None:
         self._woken = False
-        if self._alarm:
-            self._alarm.cancel()
-        self.drop()
-        while self.waiting and self.running < self.instances:
-            now = self.execution.clock()
-            chosen = cut([_seat(w) for w in self.waiting], self.batching, now)
-            if not chosen.take:
-                self._alarm = self.execution.home.loop.call_later(
-                    (chosen.wake_at - now) / 1e9, self._fill
-                )
-                return
-            self._start(self._remove(chosen.take))
+        self._start_batches(settled=False)
 
-    def _remove(self, positions: Sequence[int]) -> list[Waiting]:
-        chosen = set(positions)
-        batch = [w for at, w in enumerate(self.waiting) if at in chosen]
-        self.waiting = deque(w for at, w in enumerate(self.waiting) if at not in chosen)
+    def _start_batches(self, *, settled: bool) -> None:
+        """Start those that are due, or *settled* ones only, while an instance is free, and one more
+        if that may be."""
+        if not self.queue:
+            return
+        now = self.execution.clock()
+        gone: list[Gone] = []
+        while self.queue and self._may_start():
+            waiting = len(self.queue)
+            busy = self.running == self.instances
+            if batch := self._next(now, settled or busy, gone):
+                self._start(batch, now)
+            elif len(self.queue) == waiting:
+                break
+        for each, reason in gone:  # now: an answer may bring the caller's next request
+            self.refuse(each, reason)
+
+    def _may_start(self) -> bool:
+        if self.running < self.instances:
+            return True
+        ahead = self.runs_ahead and self.running == self.instances
+        return ahead and self.queue.rows >= self._enough
+
+    def _next(self, now: int, settled: bool, gone: list[Gone]) -> list[Waiting]:
+        """The batch whose turn it is, taken out of the queue; nothing where none is due. Those that
+        need not be run any more are taken out, too, and added to *gone*."""
+        for group in self._groups():
+            if not settled and self._waits_for_company(self.queue.line(group), now):
+                break
+            if not (line := self._line(group, now, gone)):
+                continue
+            chosen = cut(line, self.batching, now)
+            if line[0].alone:
+                chosen = Cut(1, settled=True)
+            if chosen.wake_at:
+                self.wake_at(chosen.wake_at)
+            elif chosen.settled or not settled:
+                return self._take(line, chosen)
+        return []
+
+    def _groups(self) -> list[Hashable]:
+        """That whose turn it is; and those that need not wait for company, if that one may."""
+        first = self.queue.first().group
+        if not self.batching.max_queue_delay_microseconds:
+            return [first]
+        return [first, *(each for each in self.queue.groups(self._enough) if each != first)]
+
+    def _line(self, group: Hashable, now: int, gone: list[Gone]) -> list[Waiting]:
+        """Those of *group* that one call may hold, and the next one; fewer where the call would
+        then end too late for some of them. Takes out those that need not be run any more."""
+        line: list[Waiting] = []
+        dropped: list[Gone] = []
+        standing, rows, most = self.queue.line(group), 0, self.batching.max_batch_size
+        whole, limit = float(min(max(standing.rows, 1), most)), FOREVER
+        for each in standing:
+            if is_gone(each):
+                dropped.append((each, left()))
+                continue
+            if (deadline := each.request.deadline) < FOREVER:
+                least = min(max(each.rows, 1), most)
+                room = self.admission.room(now, least, whole, deadline * 1e9)
+                if not room:
+                    dropped.append((each, late()))
+                    continue
+                if room < whole:
+                    whole = limit = room
+            if line and rows + each.rows > limit:
+                break
+            line.append(each)
+            rows += each.rows
+            if rows > most:
+                break
+        for each, _ in dropped:
+            self.queue.remove(each)
+        gone += dropped
+        return line
+
+    def _waits_for_company(self, standing: Line, now: int) -> bool:
+        """Whether those who were just answered are worth waiting for: not where the batch is full
+        without them, where others could run, or where somebody's time would run out."""
+        most = self.batching.max_batch_size
+        others = standing.requests < len(self.queue) or standing.first().alone
+        if not self._is_company_welcome or others or standing.rows >= most:
+            return False
+        until: float = self._company.wait_until(now, standing.group, standing.requests)
+        if until > now:
+            until = min(until, self.queue.next_time() - 2 * self.admission.call_ns(most))
+        if until <= now:
+            return False
+        self.wake_at(until)
+        return True
+
+    def _take(self, line: Sequence[Waiting], chosen: Cut) -> list[Waiting]:
+        batch = list(line[: chosen.take])
+        for each in batch:
+            self.queue.take(each)
+        if chosen.part:
+            batch.append(self.queue.part(line[chosen.take], chosen.part))
         return batch
 
-    def _start(self, batch: list[Waiting]) -> None:
-        self.running += 1
-        first = batch[0].request
+    def _start(self, batch: list[Waiting], now: int) -> None:
+        rows = sum([each.rows for each in batch])
+        self.began(now, batch, rows)
+        self._company.began(now)
         self.execution.run_in_thread(
-            partial(join, [w.request.inputs for w in batch]),
-            first.outputs,
-            partial(self._answer, batch),
+            lambda: join([_inputs(each) for each in batch]),
+            batch[0].request.outputs,
+            partial(self._answer, batch, rows),
+            lambda: not all(map(is_gone, batch)),
         )
 
-    def _answer(self, batch: list[Waiting], done: Done[Ran]) -> None:
-        self.running -= 1
+    def _answer(self, batch: list[Waiting], rows: int, done: Done[Ran]) -> None:
+        self.ended(rows, done)
         try:
             ran = done.result()
-            shares = split(ran.outputs, [w.request.rows for w in batch])
+            shares = split(ran.outputs, [each.rows for each in batch])
         except Exception as error:  # noqa: BLE001 - the dispatch boundary
             self._fail(batch, error)
         else:
+            self._start_batches(settled=True)  # first: it runs while answers are written
             self.execution.succeed(batch, ran, shares)
-        self._fill()
+            group, now = batch[0].group, self.execution.clock()
+            self._company.answered(now, group, len(batch), self.queue.waiting(group))
+        self._start_batches(settled=False)
 
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
         """Answer with the error, or, where several were joined, run each again alone: one may be to
         blame for all."""
         if len(batch) == 1:
-            (only,) = batch
-            self.execution.fail(only.request, only.reply, failure(error, only.request), only.since)
+            self.refuse(batch[0], failure(error, batch[0].request))
             return
-        for waiting in reversed(batch):
-            waiting.alone = True
-            self.waiting.appendleft(waiting)
+        for each in batch:
+            if not each.refused:
+                self.queue.again(each)
 
 
 plugin = Batch
 
 
-def _seat(waiting: Waiting) -> Seat:
-    group = id(waiting) if waiting.alone else group_of(waiting.request)
-    return Seat(group, waiting.request.rows, waiting.since)
-
-
-def join(inputs: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    """The rows of all *inputs*, one after another; the very arrays where there is one only."""
-    if len(inputs) == 1:
-        return inputs[0]
-    return {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]}
-
-
-def split(outputs: dict[str, Array], rows: Sequence[int]) -> list[dict[str, Array]]:
-    """Each request's share of *outputs*. Raises RunFailed where an output has not one row for each
-    row sent."""
-    total = sum(rows)
-    for name, array in outputs.items():
-        if not array.shape or array.shape[0] != total:
-            raise RunFailed(
-                f"output {name!r} has the wrong number of rows",
-                got=str(array.shape),
-                expected=str(total),
-            )
-    ends = np.cumsum(rows).tolist()
-    return [
-        {name: array[end - count : end] for name, array in outputs.items()}
-        for end, count in zip(ends, rows, strict=True)
-    ]
+def _inputs(waiting: Waiting) -> dict[str, Array]:
+    """The rows of *waiting* that one call is to run."""
+    inputs = waiting.request.inputs
+    if waiting.split is None:
+        return inputs
+    end = waiting.start + waiting.rows
+    return {name: array[waiting.start : end] for name, array in inputs.items()}

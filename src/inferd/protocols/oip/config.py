@@ -10,6 +10,7 @@ from inferd.calls import Call, Handle, Lookup, ModelMetadata
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.oip.schemas import OBJECT, TEXT, WHOLE, array, record
 from inferd.signature import TensorSpec
+from inferd.spec import QueuePolicy
 from inferd.wire.json import encode
 
 
@@ -69,7 +70,7 @@ def configuration(handle: Handle, versions: Sequence[str]) -> dict[str, Any]:
         "default_model_filename": "",
         "cc_model_filenames": {},
         "metric_tags": {},
-        "parameters": {},
+        "parameters": _parameters(handle),
         "model_warmup": [],
         **({"model_transaction_policy": {"decoupled": True}} if streams else {}),
     }
@@ -127,19 +128,32 @@ def _data_type(spec: TensorSpec) -> str:
 def _batching(handle: Handle) -> dict[str, Any]:
     batching = handle.batching
     return {
-        "preferred_batch_size": [batching.max_batch_size],
+        "preferred_batch_size": [*batching.preferred_batch_size] or [batching.max_batch_size],
         "max_queue_delay_microseconds": batching.max_queue_delay_microseconds,
-        "preserve_ordering": False,
-        "priority_levels": 0,
-        "default_priority_level": 0,
-        "default_queue_policy": {
-            "timeout_action": "REJECT",
-            "default_timeout_microseconds": 0,
-            "allow_timeout_override": True,
-            "max_queue_size": batching.max_queue_size,
+        "preserve_ordering": batching.preserve_ordering,
+        "priority_levels": batching.priority_levels,
+        "default_priority_level": batching.default_level,
+        "default_queue_policy": _policy_of_queue(batching.queue),
+        "priority_queue_policy": {
+            str(level): _policy_of_queue(queue) for level, queue in batching.level_queues.items()
         },
-        "priority_queue_policy": {},
     }
+
+
+def _policy_of_queue(queue: QueuePolicy) -> dict[str, Any]:
+    return {
+        "timeout_action": queue.timeout_action.upper(),
+        "default_timeout_microseconds": queue.timeout_microseconds,
+        "allow_timeout_override": queue.allow_timeout_override,
+        "max_queue_size": queue.max_queue_size,
+    }
+
+
+def _parameters(handle: Handle) -> dict[str, Any]:
+    """What Triton's backend of that name is told by, where there is something to tell."""
+    if handle.threads == 1:
+        return {}
+    return {"intra_op_thread_count": {"string_value": str(handle.threads)}}
 
 
 def _instances(handle: Handle) -> dict[str, Any]:

@@ -12,10 +12,9 @@ import msgspec
 import numpy as np
 
 from inferd.calls import Call, Handle, InferRequest, InferResponse, Lookup
-from inferd.clock import Nanoseconds, monotonic_ns
 from inferd.errors import InferdError, InvalidInput, MalformedRequest, WrongCount
 from inferd.protocols.base import Documentation, Message, Operation, Payload
-from inferd.protocols.oip.parameters import deadline, request_parameters
+from inferd.protocols.oip.parameters import request_parameters, take_turn
 from inferd.protocols.oip.schemas import OBJECT, TEXT
 from inferd.protocols.oip.texts import triton_text
 from inferd.signature import Shape, TensorSpec
@@ -43,8 +42,8 @@ class Generate(Operation):
 
     call = InferRequest
 
-    def __init__(self, *, strict: bool = False, clock: Nanoseconds = monotonic_ns) -> None:
-        self._strict, self._clock = strict, clock
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
 
     def decode(self, message: Message, lookup: Lookup) -> Call:
         fields = _read(message.body)
@@ -61,9 +60,10 @@ class Generate(Operation):
         rows = handle.checker.admit(layout).rows
         inputs = {name: shaped(name, flat[name], shape) for name, shape in shapes.items()}
         parameters = request_parameters(others)
-        until = deadline(parameters, self._clock)
         names = handle.checker.output_names
-        return InferRequest(handle, inputs, names, rows, parameters, request_id, until)
+        request = InferRequest(handle, inputs, names, rows, parameters, request_id)
+        take_turn(request)
+        return request
 
     def encode(self, call: Call, response: Any) -> Payload:
         return Payload(_written(response))

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from inferd.clock import Nanoseconds
+from inferd.calls import InferRequest
 from inferd.errors import InvalidInput, MalformedRequest, short
 
 NO_PARAMETERS: Mapping[str, Any] = {}
 BINARY = "binary_data_output"
-FOREVER = float("inf")
 
 _UNSIGNED = "an integer from 0 to 2**64-1"
 _RESERVED: Mapping[str, tuple[tuple[type, ...], str]] = {
@@ -49,8 +48,7 @@ def request_parameters(parameters: Mapping[str, Any] | None) -> Mapping[str, Any
     return parameters
 
 
-def deadline(parameters: Mapping[str, Any], clock: Nanoseconds) -> float:
-    """When a request with these (validated) *parameters* is no longer worth running, in seconds of
-    *clock*: so many microseconds from now as ``timeout`` says, where it says any."""
-    timeout = parameters.get("timeout", 0)
-    return clock() / 1e9 + timeout / 1e6 if timeout else FOREVER
+def take_turn(request: InferRequest) -> None:
+    """Tell *request* what its (validated) parameters say of its place in the queue."""
+    request.priority = request.parameters.get("priority", 0)
+    request.timeout_us = request.parameters.get("timeout", 0)

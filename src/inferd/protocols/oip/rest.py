@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
-from inferd.clock import Nanoseconds, monotonic_ns
 from inferd.errors import InvalidInput, MalformedRequest, Unsupported
 from inferd.protocols.base import Documentation, Message, Operation, Payload
 from inferd.protocols.oip.answers import write_answer
@@ -23,10 +22,9 @@ from inferd.protocols.oip.json_tensors import (
 )
 from inferd.protocols.oip.parameters import (
     BINARY,
-    FOREVER,
     NO_PARAMETERS,
-    deadline,
     request_parameters,
+    take_turn,
 )
 from inferd.protocols.oip.raw import read_raw
 from inferd.protocols.oip.request import (
@@ -70,8 +68,8 @@ class Infer(Operation):
     call = InferRequest
     KEPT, LONGEST = 256, 2048  # documents that were read before, and their bytes
 
-    def __init__(self, *, strict: bool = False, clock: Nanoseconds = monotonic_ns) -> None:
-        self._strict, self._clock = strict, clock
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
         self._admit = Checker.admit if strict else Checker.admit_wider
         self._plans: dict[tuple[str, bytes], Plan] = {}
         """By the model's name and the document."""
@@ -154,7 +152,8 @@ class Infer(Operation):
             or len(text) > self.LONGEST
             or request.id
             or request.classes
-            or request.deadline != FOREVER
+            or request.priority
+            or request.timeout_us
             or admitted.widened
             or any(sent.data is not None for sent in document.inputs)
         ):
@@ -184,12 +183,12 @@ class Infer(Operation):
         names, rows, told = handle.checker.output_names, admitted.rows, document.parameters
         if not (told or document.outputs or self._strict):
             return InferRequest(handle, inputs, names, rows, NO_PARAMETERS, document.id)
-        parameters, until, binary = NO_PARAMETERS, FOREVER, False
+        parameters, binary = NO_PARAMETERS, False
         if told and len(told) == 1 and told.get(BINARY) is True:
             binary = True  # as tritonclient asks where no outputs are named
         elif told:
             parameters = request_parameters(told)
-            until, binary = deadline(parameters, self._clock), parameters.get(BINARY, False)
+            binary = parameters.get(BINARY, False)
         if document.outputs:
             wanted = forms(handle, document.outputs, binary=binary, strict=self._strict)
             names, raw, classes = wanted.names, wanted.binary, wanted.classes
@@ -198,11 +197,23 @@ class Infer(Operation):
         if self._strict:
             told_as_json = [n for n in names if n not in raw and n not in classes]
             check_written(told_as_json, handle.checker.output_datatypes)
-        if not (raw or classes):
-            return InferRequest(handle, inputs, names, rows, parameters, document.id, until)
-        return FormedRequest(
-            handle, inputs, names, rows, parameters, document.id, until, raw, classes
+        request = (
+            FormedRequest(
+                handle,
+                inputs,
+                names,
+                rows,
+                parameters,
+                document.id,
+                binary=raw,
+                classes=classes,
+            )
+            if raw or classes
+            else InferRequest(handle, inputs, names, rows, parameters, document.id)
         )
+        if parameters:
+            take_turn(request)
+        return request
 
 
 def _follow(plan: Plan, handle: Handle, blobs: Blobs) -> FormedRequest:

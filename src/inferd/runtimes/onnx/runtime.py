@@ -7,23 +7,24 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inferd import plugins
 from inferd.artifact import Artifact
 from inferd.errors import BadArtifact, InferdError, InvalidInput
 from inferd.finite import FiniteCheck, Refused
 from inferd.metadata import CLASSES, EXAMPLE, FEATURES, REFUSES, ROWS, VERDICT
 from inferd.runtimes.base import Runtime
 from inferd.runtimes.onnx.one_row import OneRow
+from inferd.runtimes.onnx.session import library, open_session
 from inferd.signature import Signature, TensorSpec
 from inferd.tensors import BY_ONNX, Array
 from inferd.verdict import decode
 
 
 class OnnxRuntime(Runtime):
-    """A session on one thread: small models are faster so, and the server has threads and workers
-    of its own."""
+    """A session, on one thread unless more are asked for: small models are faster so, and the
+    server has threads and workers of its own."""
 
     name = "onnx"
+    _artifact: Artifact
 
     def __init__(self, session: Any, options: Any) -> None:
         # Given none, ONNX Runtime makes fresh options for every run, which takes 0.9 us.
@@ -53,18 +54,27 @@ class OnnxRuntime(Runtime):
 
     @classmethod
     def open(cls, artifact: Artifact) -> "OnnxRuntime":
-        onnxruntime = plugins.require("onnxruntime", "onnx")
+        return cls._open(artifact, threads=1)
+
+    @classmethod
+    def _open(cls, artifact: Artifact, threads: int) -> "OnnxRuntime":
+        onnxruntime = library()
         try:
-            session = onnxruntime.InferenceSession(
-                str(artifact.path), _options(onnxruntime), providers=["CPUExecutionProvider"]
-            )
+            session = open_session(onnxruntime, artifact, threads)
             runs = onnxruntime.RunOptions()
             runs.log_severity_level = 4  # a run that fails raises, and the caller logs that once
-            return cls(session, runs)
+            made = cls(session, runs)
         except InferdError:
             raise
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise BadArtifact(f"ONNX Runtime cannot load {artifact.path}: {error}") from None
+        made.threads, made._artifact = threads, artifact
+        return made
+
+    def with_threads(self, threads: int) -> "OnnxRuntime | None":
+        if self.verdict is not None:  # it was proved as it is: a sum in another order differs
+            return None
+        return self._open(self._artifact, threads)
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         if self._check:
@@ -135,6 +145,11 @@ class OnnxRuntime(Runtime):
     def classes(self) -> tuple[str, ...]:
         return tuple(map(str, self._metadata(CLASSES)))
 
+    def close(self) -> None:
+        """Let go of the session, and of its memory, whoever still holds the runtime."""
+        self._one_row = None
+        del self._session, self._session_run
+
     def _properties(self) -> dict[str, str]:
         properties: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         return properties
@@ -178,18 +193,6 @@ def _refusals(text: str) -> dict[str, Refused]:
         return msgspec.json.decode(text or "{}", type=dict[str, Refused])
     except msgspec.MsgspecError:
         return {}
-
-
-def _options(onnxruntime: Any) -> Any:
-    options = onnxruntime.SessionOptions()
-    # Two threads double the latency of a small tree model (4.7 to 8.6 us measured), and threads
-    # that spin while they wait take the core from the event loop.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = (
-        3  # errors only; warnings about unused initialisers are the exporter's business
-    )
-    return options
 
 
 def _spec(node: Any) -> TensorSpec:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from inferd.calls import Call, Handle, InferRequest, Lookup
-from inferd.clock import Nanoseconds, monotonic_ns
 from inferd.errors import InferdError, InvalidInput, Unsupported, WrongDatatype, short
 from inferd.protocols.base import Message, Method, Payload
 from inferd.protocols.oip.binary import Blobs
@@ -14,7 +13,7 @@ from inferd.protocols.oip.grpc.names import model_of, version_of
 from inferd.protocols.oip.grpc.parameters import REGION, read_output, read_parameters
 from inferd.protocols.oip.grpc.plans import Plans
 from inferd.protocols.oip.grpc.reading import read
-from inferd.protocols.oip.parameters import FOREVER, NO_PARAMETERS, deadline
+from inferd.protocols.oip.parameters import NO_PARAMETERS, take_turn
 from inferd.protocols.oip.request import (
     NO_CLASSES,
     FormedRequest,
@@ -40,8 +39,8 @@ class ModelInfer(Method):
 
     call = InferRequest
 
-    def __init__(self, *, strict: bool = False, clock: Nanoseconds = monotonic_ns) -> None:
-        self._strict, self._clock = strict, clock
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
         self._admit = Checker.admit if strict else Checker.admit_wider
         self._plans = Plans()
 
@@ -69,10 +68,9 @@ class ModelInfer(Method):
             )
 
     def _request(self, sent: Any, handle: Handle, body: bytes) -> InferRequest:
-        parameters, until = NO_PARAMETERS, FOREVER
+        parameters = NO_PARAMETERS
         if sent.parameters:
             parameters = read_parameters(sent.parameters, strict=self._strict)
-            until = deadline(parameters, self._clock)
         inputs, blobs = sent.inputs, sent.raw_input_contents
         self._check_sources(inputs, len(blobs), handle.model)
         layout: Layout = tuple([(each.name, each.datatype, tuple(each.shape)) for each in inputs])
@@ -87,11 +85,16 @@ class ModelInfer(Method):
             ]
             told = forms(handle, wanted, binary=True, strict=self._strict)
             names, classes = told.names, told.classes
-        known = handle, arrays, names, admitted.rows, parameters, sent.id, until
+        known = handle, arrays, names, admitted.rows, parameters, sent.id
         if classes:
-            return FormedRequest(*known, binary=names, classes=classes)
-        request = InferRequest(*known)
-        if len(blobs) == len(inputs) and not admitted.widened and until == FOREVER:
+            request: InferRequest = FormedRequest(*known, binary=names, classes=classes)
+        else:
+            request = InferRequest(*known)
+        if parameters:
+            take_turn(request)
+        waits_like_all = not (request.priority or request.timeout_us)
+        in_memory = len(blobs) == len(inputs)
+        if in_memory and waits_like_all and not (admitted.widened or classes):
             self._plans.learn(body, sent, request, [datatype for datatype, _ in admitted.inputs])
         return request
 
