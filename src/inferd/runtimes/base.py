@@ -6,16 +6,31 @@ when it opens a model.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from inferd.artifact import Artifact
 from inferd.errors import RunFailed
 from inferd.estimators.fitted import Fitted
 from inferd.finite import FiniteCheck
-from inferd.signature import Signature
+from inferd.signature import Signature, TensorSpec
 from inferd.tensors import Array, datatype_of
 from inferd.verdict import Verdict
+
+Wanted: TypeAlias = Callable[[], bool]
+"""Whether anybody still waits for the answer; any thread may ask."""
+
+
+class Runner(Protocol):
+    """What computes the answer to one call."""
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """As ``Runtime.run``."""
+
+    def stream(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str]
+    ) -> Iterator[dict[str, Array]]:
+        """As ``Runtime.stream``."""
 
 
 class Runtime(ABC):
@@ -26,20 +41,23 @@ class Runtime(ABC):
     ``close`` once, after the last run returned. Nothing is called after ``close``.
     """
 
-    name: ClassVar[str]
+    name: str
     """What users read: the banner, the metadata. OIP calls it the platform."""
 
     parallel: ClassVar[bool] = True
     """Whether ``run`` may be entered by several threads at once."""
 
     instances: int | None = None
-    """How many calls at once are of use to a ``parallel`` one; None: as many as there are cores."""
+    """How many calls at once are of use to a ``parallel`` one; None: what a measurement shows."""
+
+    threads: int = 1
+    """How many threads compute one call."""
 
     inline: ClassVar[bool] = True
     """Whether ``run`` may be called on the loop thread where it is quick; not where it waits for
     somebody else."""
 
-    streams: ClassVar[bool] = False
+    streams: bool = False
     """Whether an answer comes in parts, through ``stream`` and not ``run``."""
 
     compilable: ClassVar[bool] = False
@@ -47,6 +65,10 @@ class Runtime(ABC):
 
     holds_gil: ClassVar[bool] = False
     """Whether ``run`` keeps the interpreter lock: such a model is run in a process of its own."""
+
+    interruptible: ClassVar[bool] = False
+    """Whether, in a process of its own, ``run`` or ``stream`` may be left by an exception at any
+    line, as by Ctrl-C, once nobody waits for the answer."""
 
     signature: Signature
     """Set by ``open``; never changes."""
@@ -87,6 +109,14 @@ class Runtime(ABC):
         """
         yield self.run(inputs, outputs)
 
+    def while_wanted(self, wanted: Wanted) -> Runner:
+        """What computes one call, and may leave it, raising Cancelled, when *wanted* says no.
+
+        *wanted* is asked a few times a second, in the call's own thread. By default nothing is left
+        midway: most calls are over before that would help.
+        """
+        return self
+
     def example(self) -> Mapping[str, Any]:
         """One row worth showing, by input name, as nested lists; empty where there is none."""
         return {}
@@ -98,6 +128,14 @@ class Runtime(ABC):
     def classes(self) -> tuple[str, ...]:
         """The classes' names, in the order of the probabilities' columns; empty for none known."""
         return ()
+
+    def with_threads(self, threads: int) -> "Runtime | None":
+        """The same model, opened again so that *threads* compute one call; None where it cannot be.
+
+        Asked while the model is loaded, before it answers anybody. May block, may raise LoadError.
+        The caller closes the one that it does not keep.
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027 - most runtimes have nothing to free
         """Free what ``open`` took. Called once."""
@@ -141,7 +179,7 @@ def check_outputs(signature: Signature, outputs: Mapping[str, Array], rows: int)
     specs = {spec.name: spec for spec in signature.outputs}
     for name, array in outputs.items():
         spec = specs[name]
-        if datatype_of(array).name != spec.datatype or not spec.admits(array.shape):
+        if not _fits(array, spec):
             raise RunFailed(
                 f"output {name!r} breaks the signature",
                 got=f"{array.dtype}{list(array.shape)}",
@@ -153,6 +191,14 @@ def check_outputs(signature: Signature, outputs: Mapping[str, Array], rows: int)
                 got=str(array.shape[0]),
                 expected=str(rows),
             )
+
+
+def _fits(array: Array, spec: TensorSpec) -> bool:
+    try:
+        datatype = datatype_of(array).name
+    except KeyError:  # one that no protocol can carry
+        return False
+    return datatype == spec.datatype and spec.admits(array.shape)
 
 
 def check_runtime(runtime: Runtime, inputs: Mapping[str, Array], rows: int) -> None:

@@ -5,23 +5,27 @@ It ends when that socket does, which is when the server lets go of the model, or
 """
 
 import atexit
-import ctypes
 import faulthandler
 import os
 import signal
 import socket
 import sys
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 from inferd import plugins
-from inferd.errors import BadArtifact, InferdError, RunFailed
+from inferd.children import end_with_parent
+from inferd.errors import BadArtifact, Cancelled, InferdError, RunFailed
 from inferd.runtimes.base import Runtime
+from inferd.tensors import Array
 from inferd.wire import frames
 from inferd.wire.channel import Channel
 from inferd.wire.frames import Broken, Buffer, Frame
-from inferd.wire.messages import Open, Opened, Ran, Run, failed
+from inferd.wire.messages import Ended, Enough, More, Open, Opened, Ran, Run, Stream, failed
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -44,10 +48,9 @@ def settle() -> None:
     # still has requests to answer then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if sys.platform == "linux":
-        # A model that is computing, or hangs, does not read its socket. The signal comes when the
-        # thread that started this process ends, so that thread has to stay.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A model that is computing, or hangs, does not read its socket. The thread that started this
+    # process has to stay.
+    end_with_parent(signal.SIGKILL)
     faulthandler.enable()  # a crash in a library's own code says where
 
 
@@ -61,25 +64,101 @@ def leave() -> NoReturn:
 
 def serve(channel: Channel) -> None:
     """Open what is asked for and run it as often as is asked. Raises ConnectionError at the end."""
-    runtime, answer = opened(channel.receive())
+    model, answer = opened(channel.receive())
     channel.send(answer)
-    if runtime is None:
+    if model is None:
         return
     try:
         while True:
-            channel.send(ran(runtime, channel.receive()))
+            channel.send(model.answer(channel.receive()))
     finally:
-        runtime.close()
+        model.close()
 
 
-def opened(frame: Frame) -> tuple[Runtime | None, list[Buffer]]:
-    """The runtime that *frame* asks for, and what is answered; None where it cannot be opened."""
+class Interrupted(BaseException):
+    """Nobody waits for the answer any more. Raised at whatever line the model is."""
+
+
+class Model:
+    """An opened runtime: each question is given one answer."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._parts: Iterator[dict[str, Array]] | None = None
+        self._computing = False
+        if runtime.interruptible:
+            # The server asks nothing else before it has the answer to what it interrupts, so that
+            # the signal cannot come so late that it would hit another call.
+            signal.signal(signal.SIGUSR1, self._interrupt)
+
+    def answer(self, frame: Frame) -> list[Buffer]:
+        """What is answered to *frame*. Raises Broken where that asks for nothing."""
+        error: Exception
+        try:
+            return self._answer(frame)
+        except Broken:
+            raise
+        except Interrupted:
+            error = Cancelled("the caller went away")
+        except MemoryError:
+            error = RunFailed("the model ran out of memory", cure="Send fewer rows at once.")
+        except Exception as raised:  # noqa: BLE001 - a model may raise anything; the server is told
+            error = raised
+        self._parts = None
+        return frames.encode(failed(error))
+
+    def close(self) -> None:
+        """Let the runtime go."""
+        self._runtime.close()
+
+    def _answer(self, frame: Frame) -> list[Buffer]:
+        match frame.message:
+            case Run(outputs):
+                run = partial(self._runtime.run, frame.tensors, outputs)
+                return frames.encode(Ran(), self._computed(run))
+            case Stream(outputs):
+                self._parts = self._runtime.stream(frame.tensors, outputs)
+                return self._part(self._parts)
+            case More() if self._parts is not None:
+                return self._part(self._parts)
+            case Enough() if self._parts is not None:
+                return self._end(self._parts)
+        raise Broken("an artifact is opened once, and then run")
+
+    def _part(self, parts: Iterator[dict[str, Array]]) -> list[Buffer]:
+        part = self._computed(lambda: next(parts, None))
+        return self._end(parts) if part is None else frames.encode(Ran(), part)
+
+    def _end(self, parts: Any) -> list[Buffer]:
+        """Have a generator clean up; other iterators have nothing to close."""
+        self._parts = None
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+        return frames.encode(Ended())
+
+    def _computed(self, work: Callable[[], T]) -> T:
+        """What *work* gives. Only while it runs may it be interrupted."""
+        self._computing = True
+        try:
+            return work()
+        finally:
+            self._computing = False
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._computing:
+            self._computing = False  # not again: what the model cleans up is left alone
+            raise Interrupted
+
+
+def opened(frame: Frame) -> tuple[Model | None, list[Buffer]]:
+    """The model that *frame* asks for, and what is answered; None where it cannot be opened."""
     order = frame.message
     if not isinstance(order, Open):
         raise Broken("the first frame opens an artifact")
     try:
         runtime: Runtime = plugins.load("runtimes", order.runtime).open(order.artifact)
-        return runtime, frames.encode(described(runtime))
+        return Model(runtime), frames.encode(described(runtime))
     except InferdError as error:
         return None, frames.encode(failed(error))
     except Exception as error:  # noqa: BLE001 - loading runs code of the artifact's libraries
@@ -89,33 +168,15 @@ def opened(frame: Frame) -> tuple[Runtime | None, list[Buffer]]:
 
 def described(runtime: Runtime) -> Opened:
     """What the server has to know of *runtime*."""
-    if runtime.streams:
-        raise BadArtifact(
-            f"a model of {runtime.name}, which answers in parts, cannot run in its own process",
-            cure="Set native_processes to 0.",
-        )
     return Opened(
         runtime.name,
         runtime.signature,
         dict(runtime.example()),
         runtime.feature_names(),
         runtime.classes(),
+        runtime.streams,
+        runtime.interruptible,
     )
-
-
-def ran(runtime: Runtime, frame: Frame) -> list[Buffer]:
-    """What is answered to *frame*."""
-    order = frame.message
-    if not isinstance(order, Run):
-        raise Broken("an artifact is opened once, and then run")
-    try:
-        return frames.encode(Ran(), runtime.run(frame.tensors, order.outputs))
-    except MemoryError:
-        return frames.encode(
-            failed(RunFailed("the model ran out of memory", cure="Send fewer rows at once."))
-        )
-    except Exception as error:  # noqa: BLE001 - a model may raise anything; the server is told
-        return frames.encode(failed(error))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Frames over a blocking socket between two processes of one machine."""
 
+import select
 import socket
 from contextlib import suppress
 
@@ -21,6 +22,8 @@ class Channel:
     def __init__(self, line: socket.socket) -> None:
         self._line = line
         self._window = memoryview(bytearray(WINDOW))
+        self._arrivals = select.poll()
+        self._arrivals.register(line, select.POLLIN)
 
     def send(self, pieces: list[Buffer]) -> None:
         """Write a frame, in the pieces that ``frames.encode`` made of it."""
@@ -35,6 +38,10 @@ class Channel:
                 sent -= len(left.pop())
             if sent:
                 left[-1] = left[-1][sent:]
+
+    def wait(self, seconds: float) -> bool:
+        """Whether there is something to receive, or the end, within so many seconds."""
+        return bool(self._arrivals.poll(seconds * 1000))
 
     def receive(self) -> Frame:
         """Wait for a frame and read it."""

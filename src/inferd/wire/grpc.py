@@ -140,6 +140,11 @@ def whole(body: bytes, most: int) -> bytes | None:
     return None
 
 
+def prefix(size: int) -> bytes:
+    """What stands before a message of *size* bytes that is not packed."""
+    return _pack_prefix(0, size)
+
+
 def framed(message: bytes) -> bytes:
     """The message behind its prefix."""
     return _pack_prefix(0, len(message)) + message

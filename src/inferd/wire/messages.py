@@ -29,6 +29,8 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     example: dict[str, Any]
     feature_names: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    streams: bool = False
+    interruptible: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, tag=True):
@@ -37,8 +39,26 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     outputs: tuple[str, ...]
 
 
+class Stream(msgspec.Struct, frozen=True, tag=True):
+    """To the process: as Run, in parts; the answer to this is the first one."""
+
+    outputs: tuple[str, ...]
+
+
+class More(msgspec.Struct, frozen=True, tag=True):
+    """To the process: the next part."""
+
+
+class Enough(msgspec.Struct, frozen=True, tag=True):
+    """To the process: no further part is wanted."""
+
+
 class Ran(msgspec.Struct, frozen=True, tag=True):
-    """Back: the tensors of this frame are the outputs."""
+    """Back: the tensors of this frame are the outputs, or a part of them."""
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """Back: there is no further part."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -50,9 +70,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     got: str = ""
     expected: str = ""
     cure: str = ""
+    retry_after: float = 0.0
 
 
-Message: TypeAlias = Open | Opened | Run | Ran | Failed
+Message: TypeAlias = Open | Opened | Run | Stream | More | Enough | Ran | Ended | Failed
 
 
 class ModelError(Exception):
@@ -65,9 +86,11 @@ class ModelError(Exception):
 def failed(error: Exception) -> Failed:
     """What is said of *error*."""
     if not isinstance(error, InferdError):
-        return Failed("", "".join(traceback.format_exception(error))[-MAX_TEXT:])
-    told = [error.message, error.got, error.expected, error.cure]
-    return Failed(_nearest(type(error)).__name__, *(text[-MAX_TEXT:] for text in told))
+        return Failed("", _crossing("".join(traceback.format_exception(error))))
+    told = [_crossing(text) for text in (error.message, error.got, error.expected, error.cure)]
+    message, got, expected, cure = told
+    kind = _nearest(type(error)).__name__
+    return Failed(kind, message, got, expected, cure, error.retry_after)
 
 
 def raised(failure: Failed) -> Exception:
@@ -76,9 +99,18 @@ def raised(failure: Failed) -> Exception:
         return ModelError(failure.message)
     kind = getattr(errors, failure.kind, InferdError)
     error: InferdError = kind(
-        failure.message, got=failure.got, expected=failure.expected, cure=failure.cure
+        failure.message,
+        got=failure.got,
+        expected=failure.expected,
+        cure=failure.cure,
+        retry_after=failure.retry_after,
     )
     return error
+
+
+def _crossing(text: str) -> str:
+    """The end of *text*, with what is no Unicode in it escaped."""
+    return text[-MAX_TEXT:].encode(errors="backslashreplace").decode()
 
 
 def _nearest(kind: type[InferdError]) -> type[InferdError]:

@@ -30,6 +30,8 @@ from inferd.wire.h2.streams import Stream
 
 PRIORITY_BYTES: Final = 5
 PING_BYTES: Final = 8
+FAREWELL: Final = b"farewell"
+"""The ping whose answer tells that the peer has read the GOAWAY that came with it."""
 LEAST_GOAWAY: Final = 8
 MOST_TEXT: Final = 200
 """Bytes that are kept of what a peer says with its GOAWAY."""
@@ -48,8 +50,12 @@ class Steered(Sender):
         """Whether the peer's preface, with its SETTINGS, is complete. Waiting is for the lane."""
         self.is_acknowledged = False
         """Whether the peer has said that it keeps to our SETTINGS."""
+        self.takes_more = True
+        """Whether new streams may come; if not, nothing does once none is left."""
         self.is_peer_leaving = False
-        """Whether the peer has sent GOAWAY: once no stream is left, nothing more comes."""
+        """Whether the peer has sent GOAWAY."""
+        self.is_warning = False
+        """Whether ``warn`` was called."""
         self.is_leaving = False
         """Whether ``shut`` was called: new streams are ignored."""
         self.requests = 0
@@ -72,10 +78,20 @@ class Steered(Sender):
         if increment:
             self._control(window_update(0, increment))
 
+    def warn(self) -> None:
+        """Tell the peer to open no new streams, and take those that it opens before it knows: once
+        it has answered a ping, ``shut`` follows by itself (section 6.8)."""
+        if self.ended or self.is_leaving or self.is_warning:
+            return
+        self.is_warning = True
+        # In this order: the Python package h2, under httpx, gives up at a PING behind a GOAWAY.
+        self._control(ping(FAREWELL))
+        self._write_goaway(NUMBERS, NO_ERROR)
+
     def shut(self, code: int = NO_ERROR) -> None:
         """Take no new streams, and tell the peer; those under way go on."""
         if not self.ended and not self.is_leaving:
-            self.is_leaving = True
+            self.is_leaving, self.takes_more = True, False
             self._write_goaway(self._accepted, code)
 
     def ping(self) -> None:
@@ -90,7 +106,7 @@ class Steered(Sender):
 
     def _end(self, code: int, why: str) -> None:
         """Section 5.4.1."""
-        self.ended, self.fault = True, why
+        self.ended, self.takes_more, self.fault = True, False, why
         self._write_goaway(self._accepted, code, why)
         for stream in list(self.streams.values()):
             self._cut(stream, code)
@@ -208,6 +224,8 @@ class Steered(Sender):
         self._spend()
         if not flags & ACK:
             self._control(pong(payload))
+        elif self.is_warning and payload == FAREWELL:
+            self.shut()
 
     def _on_goaway(self, flags: int, number: int, payload: bytes) -> None:
         """Section 6.8: the streams under way go on; we open none that it could refuse."""
@@ -216,7 +234,7 @@ class Steered(Sender):
         if len(payload) < LEAST_GOAWAY:
             raise BrokenConnectionError(FRAME_SIZE_ERROR, "GOAWAY that is cut off")
         self._spend()
-        self.is_peer_leaving = True
+        self.is_peer_leaving, self.takes_more = True, False
         self.fault = payload[LEAST_GOAWAY:][:MOST_TEXT].decode("ascii", "replace")
 
     def _on_window_update(self, flags: int, number: int, payload: bytes) -> None:
