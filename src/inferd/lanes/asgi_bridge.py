@@ -50,8 +50,11 @@ class AppTurn(Turn):
 
     @property
     def is_begun(self) -> bool:
-        """Whether the app has begun to answer."""
         return self._started
+
+    @property
+    def takes_interim(self) -> bool:
+        return not (self._started or self._old_http())
 
     @property
     def is_full(self) -> bool:

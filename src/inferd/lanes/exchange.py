@@ -4,9 +4,10 @@ Reply."""
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from inferd.calls import Call, InferResponse, Response
+from inferd.calls import Call, InferRequest, InferResponse, Response
 from inferd.engine.home import Done
 from inferd.errors import InferdError, RunFailed, Unsupported
+from inferd.lanes.deadlines import timeout
 from inferd.lanes.request_ids import request_id, request_id_field
 from inferd.lanes.routing import Match
 from inferd.lanes.turn import (
@@ -55,6 +56,14 @@ class Exchange(Turn):
         self._begun = False
 
     @property
+    def is_begun(self) -> bool:
+        return self._begun
+
+    @property
+    def takes_interim(self) -> bool:
+        return not (self._begun or self.old_http)
+
+    @property
     def writable(self) -> bool:
         return self._carrier.is_writable(self)
 
@@ -68,7 +77,8 @@ class Exchange(Turn):
         """Decode a large or packed body where it keeps nobody waiting, and go on after that."""
         self.reads = True
         home = self._carrier.service.home
-        home.submit(home.codecs, partial(self._read, chunks), self._decoded)
+        then = partial(self._decoded, home.loop.time())
+        home.submit(home.codecs, partial(self._read, chunks), then)
 
     def _read(self, chunks: Sequence[bytes | bytearray]) -> Call:
         """Runs in a thread; joining the chunks releases the interpreter lock, too."""
@@ -80,18 +90,18 @@ class Exchange(Turn):
         message.body = body  # type: ignore[assignment]
         return self.match.operation.decode(message, service.lookup)
 
-    def _decoded(self, done: Done[Call]) -> None:
+    def _decoded(self, arrived: float, done: Done[Call]) -> None:
         self.reads = False
         self._carrier.pace()
         if self.cancelled:
-            self.done = True
+            self._give_up()
             return
         try:
             call = done.result()
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
         else:
-            self._run(call)
+            self._run(call, arrived)
 
     def ask(self) -> None:
         """Decode the request and answer it, at once where its call is quick."""
@@ -103,12 +113,26 @@ class Exchange(Turn):
         else:
             self._run(call)
 
-    def _run(self, call: Call) -> None:
-        """Have *call* answered, which knows what the request's head says beside."""
+    def _run(self, call: Call, arrived: float = 0.0) -> None:
+        """Have *call* answered, which knows what the request's head says beside; it *arrived* now
+        where that is not told."""
         self.call, call.principal = call, self.message.principal
         if self.special:
-            call.request_id = request_id(self.message.headers).decode("ascii")
+            try:
+                self._adopt(call, arrived)
+            except InferdError as error:
+                self.fail(error)
+                return
         self.match.handler(call, self)
+
+    def _adopt(self, call: Call, arrived: float) -> None:
+        """Tell *call* what the head says. Raises InvalidInput."""
+        headers = self.message.headers
+        call.request_id = request_id(headers).decode("ascii")
+        seconds = timeout(headers)
+        if seconds is not None and isinstance(call, InferRequest):
+            arrived = arrived or self._carrier.service.home.loop.time()
+            call.deadline = min(call.deadline, arrived + seconds)
 
     def part(self, response: Response) -> None:
         if self.cancelled or self.done:
@@ -124,7 +148,7 @@ class Exchange(Turn):
     def end(self) -> None:
         response = self._response
         if self.cancelled or self.done:
-            self.done = True
+            self._give_up()
         elif response is None:
             self._end_stream()
         elif (
@@ -147,7 +171,7 @@ class Exchange(Turn):
 
     def fail(self, error: InferdError) -> None:
         if self.done or self.cancelled:
-            self.done = True
+            self._give_up()
         elif self._begun:
             told = self.match.operation.encode_failure(self.call, error)
             if told is None:  # cutting the connection is the only way left to say so in HTTP/1.1
@@ -161,6 +185,11 @@ class Exchange(Turn):
             )
             field = connection_field(self, old_http=self.old_http)
             self._finish(head + field + b"\r\n" + (b"" if self.match.head_only else body))
+
+    def _give_up(self) -> None:
+        """Nobody waits for the answer, which is not made any more."""
+        self.done = True
+        self._carrier.service.capacity.let_go(self)
 
     def _encoded(self, response: Response) -> Payload:
         return self._packed(self.match.operation.encode(self.call, response))
@@ -191,7 +220,7 @@ class Exchange(Turn):
 
     def _worked(self, done: Done[Payload]) -> None:
         if self.cancelled or self.done:
-            self.done = True
+            self._give_up()
             return
         try:
             payload = done.result()

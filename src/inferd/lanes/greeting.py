@@ -5,8 +5,8 @@ import asyncio
 from inferd.lanes.http1 import GOODBYE_SECONDS, Http1Connection
 from inferd.lanes.patience import Patience
 from inferd.lanes.service import Service
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, section 3.4
+from inferd.lanes.turned_away import TurnedAway
+from inferd.wire.h2.frames import PREFACE
 
 
 class Greeting(asyncio.Protocol):
@@ -19,9 +19,13 @@ class Greeting(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a stream's is one
-        self._service.connections.add(self)
-        if self._service.draining:  # shaking hands by TLS takes a while
-            self.drain()
+        service = self._service
+        service.connections.add(self)
+        if service.capacity.is_crowded:
+            service.connections.discard(self)
+            pass_on(transport, TurnedAway(service))
+        else:
+            service.begin(self)
 
     def data_received(self, data: bytes) -> None:
         first = self._first = self._first + data if self._first else data
@@ -44,6 +48,9 @@ class Greeting(asyncio.Protocol):
         elif self._patience.is_over(now, deaf=False, idle=not self._first):
             self._transport.close()
 
+    def warn(self) -> None:
+        """Its first request may be on its way."""
+
     def drain(self) -> None:
         self._transport.close()
         if not self._transport.can_write_eof():
@@ -54,6 +61,11 @@ class Greeting(asyncio.Protocol):
 
     def _go_on(self, connection: asyncio.Protocol) -> None:
         self._service.connections.discard(self)
-        self._transport.set_protocol(connection)
-        connection.connection_made(self._transport)
+        pass_on(self._transport, connection)
         connection.data_received(self._first)
+
+
+def pass_on(transport: asyncio.BaseTransport, connection: asyncio.Protocol) -> None:
+    """Have *connection* go on with *transport*."""
+    transport.set_protocol(connection)
+    connection.connection_made(transport)

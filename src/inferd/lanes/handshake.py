@@ -44,7 +44,7 @@ def shake(service: Service, match: Match, fields: Fields) -> Shaken:
     message = Message(b"", match.path, dict(fields), match.query)
     try:
         message.principal = service.door(message.headers)
-        if service.draining:
+        if service.parting:
             raise NotReady("the server is stopping")
     except InferdError as error:
         head, body = error_answer(match.dialect, error, message, message.headers, service)

@@ -15,6 +15,7 @@ from inferd.errors import (
     RequestTimeout,
     Unsupported,
 )
+from inferd.lanes.deadlines import TIMEOUTS
 from inferd.lanes.routing import Match
 
 END = b"\r\n\r\n"
@@ -163,7 +164,7 @@ def no_tunnel() -> Unsupported:
 
 OFFER = frozenset({b"upgrade", b"http2-settings"})
 SMALL_CHUNK = 4096
-SPECIAL = frozenset({b"accept-encoding", b"connection", b"x-request-id"})
+SPECIAL = frozenset({b"accept-encoding", b"connection", b"x-request-id", *TIMEOUTS})
 UNLEARNT = frozenset(
     {
         b"content-encoding",

@@ -2,11 +2,10 @@
 
 Requests of the dialects never become an ASGI scope, a task or a queue hop; all others go to the app
 behind, through ``asgi_bridge``. This is the half of the connection that reads; ``writing`` is the
-other.
+other, and ``refusing`` what both need where a request is not taken.
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import httptools
@@ -16,12 +15,12 @@ from inferd.errors import InferdError, MalformedRequest, RouteNotFound
 from inferd.lanes import heads
 from inferd.lanes.asgi_bridge import AppTurn, Head
 from inferd.lanes.exchange import Exchange
-from inferd.lanes.large_body import LARGE, LargeBody, Receiver
+from inferd.lanes.large_body import LargeBody
 from inferd.lanes.patience import undelivered
+from inferd.lanes.refusing import RefusingHalf
 from inferd.lanes.routing import Match, origin_form
 from inferd.lanes.service import Service
-from inferd.lanes.turn import Turn, connection_field, error_answer
-from inferd.lanes.writing import WritingHalf
+from inferd.lanes.turn import Turn
 from inferd.log import logger
 from inferd.protocols.base import Message
 
@@ -30,11 +29,12 @@ LONG_TURN_NS = 5_000_000  # answering what one read brought takes microseconds, 
 GOODBYE_SECONDS = 0.5  # for a client's confirmation that TLS has ended, when the server stops
 
 
-class Http1Connection(WritingHalf, Receiver):
+class Http1Connection(RefusingHalf):
     """One client's connection. ``httptools`` calls the ``on_`` methods while it is fed."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, *, bridged: bool = False) -> None:
         super().__init__(service)
+        self._kind: set[Any] = service.uncounted if bridged else service.connections
         self._parser: Any = httptools.HttpRequestParser(self)
         self._paused = False
         self._idle = True
@@ -42,29 +42,15 @@ class Http1Connection(WritingHalf, Receiver):
         self._reading_head, self._head_bytes = True, 0
         self._data = b""
         """What the parser was fed last, if that began with a request."""
+        self._last: Turn | None = None
+        """The request that is taken for the last."""
         self._known: heads.KnownHead | None = None
         """The head of the request before, if that was known: the next one mostly has it, too."""
-        self._begin()
-
-    def _begin(self) -> None:
-        """Forget the request that was read."""
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._fields: Mapping[bytes, bytes] = {}
-        """The same as a mapping; made when they are complete, so that trailers never get in."""
-        self._match: Match | None = None
-        self._app: AppTurn | None = None
-        self._error: InferdError | None = None
-        self._offered = False
-        """Whether the head offers to speak another protocol."""
-        self._chunks: list[bytes | bytearray] = []
-        self._size, self._awaited, self._principal = 0, 0, ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
-        self.service.connections.add(self)
-        if self.service.draining:  # shaking hands by TLS takes a while
-            self.drain()
+        self._kind.add(self)
+        self.service.begin(self)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -74,7 +60,7 @@ class Http1Connection(WritingHalf, Receiver):
             known = self._known
             if known is None or len(data) != known.total or not data.startswith(known.head):
                 known = self._known = self.service.heads.find(data)
-            if known is not None and not self.service.draining:
+            if known is not None and not self.service.careful:
                 self._answer_known(known, data)
                 return
         elif not self._reading_head:
@@ -92,11 +78,13 @@ class Http1Connection(WritingHalf, Receiver):
             self._transport.resume_reading()
 
     def _reads(self) -> bool:
-        return not self._paused and self in self.service.connections
+        return not self._paused and self in self._kind
 
     def _feed(self, data: bytes) -> None:
         while data and not self._deaf:
             data = self._parse(data)
+        if self._unanswered and not self._transport.is_closing():
+            self._complete_last()
 
     def _parse(self, data: bytes) -> bytes:
         """Give *data* to the parser; what is to be given to it next."""
@@ -113,18 +101,28 @@ class Http1Connection(WritingHalf, Receiver):
             self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
         if self._head_bytes > self.service.limits.head_bytes:
             self._refuse(heads.too_long_a_head())
-        elif self._awaited > self._size and not self._deaf:
+        elif not (self._idle or self._deaf):
+            self._wait_for_rest()
+        return left
+
+    def _wait_for_rest(self) -> None:
+        """The request is not whole."""
+        if self._chunks and not self._hold(self._size):
+            return
+        if self._awaited > self._size:
             begun = b"".join(self._chunks)
             rest = LargeBody(self, self._transport, begun, self._awaited)
             self._transport.set_protocol(rest)
-        return left
 
     def body_progressed(self, size: int) -> None:
-        self._size, self._patience.heard = size, self.service.now
+        if self._hold(size):
+            self._size, self._patience.heard = size, self.service.now
 
     def body_arrived(self, body: bytearray) -> None:
         self._chunks, self._size = [body], len(body)
         self.on_message_complete()
+        if self._unanswered:
+            self._complete_last()
         self._parser = httptools.HttpRequestParser(self)  # the other one still waits for the body
 
     def eof_received(self) -> bool:
@@ -137,13 +135,16 @@ class Http1Connection(WritingHalf, Receiver):
         return self._outlives_the_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.service.connections.discard(self)
+        self._kind.discard(self)
         self._deaf = True
+        self._let_go()
         self._forget_turns()
         self.call_back()
 
     def on_message_begin(self) -> None:
         self._idle = False
+        if self.service.draining:
+            self._go_on_after_last()
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -176,7 +177,7 @@ class Http1Connection(WritingHalf, Receiver):
         except InferdError as error:
             self._error = error
         length = len(fields.get(b"content-length", b""))
-        if length >= service.limits.long_length or b"expect" in fields:
+        if length >= service.limits.long_length or service.careful or b"expect" in fields:
             self._heed(fields)
         if self._match is None and self._error is None and not self._deaf:
             self._open_app()
@@ -190,7 +191,7 @@ class Http1Connection(WritingHalf, Receiver):
             self._refuse(heads.too_large(str(self._size), self.service.limits.body_bytes))
         elif self._app:
             self._app.feed(chunk)
-        elif self._match:
+        elif self._match and not self._error:
             heads.collect(self._chunks, chunk)
 
     def on_message_complete(self) -> None:
@@ -199,15 +200,47 @@ class Http1Connection(WritingHalf, Receiver):
             return
         if self._offered:
             return  # answered when the parser has said where the body begins
-        keep_alive = self._parser.should_keep_alive() and not self.service.draining
-        self._deaf = not keep_alive
-        if self._match is not None:
+        keep_alive = self._parser.should_keep_alive()
+        if keep_alive and self.service.draining:
+            self._unanswered = True
+        else:
+            self._complete(keep_alive=keep_alive)
+
+    def _complete(self, *, keep_alive: bool) -> None:
+        """Answer the request that was read."""
+        self._deaf, self._unanswered = not keep_alive, False
+        self._let_go()
+        if self._error:
+            self._tell(Turn(keep_alive), self._error)
+        elif self._match is not None:
             self._answer_parsed(self._match, keep_alive)
         elif self._app:
             self._app.feed_end(keep_alive=keep_alive)
-        elif self._error:
-            self._tell(Turn(keep_alive), self._error)
         self._begin()
+
+    def _complete_last(self) -> None:
+        """The end is near, and nothing has followed the request that was read: it is the last, but
+        where another comes before its answer leaves."""
+        self._complete(keep_alive=False)
+        turns = self._turns
+        if turns and not (self.service.parting or self._is_said(turns[-1])):
+            self._deaf, self._last = False, turns[-1]
+
+    def _go_on_after_last(self) -> None:
+        """Another request follows the one that was taken for the last."""
+        if self._unanswered:
+            self._complete(keep_alive=True)
+        last, self._last = self._last, None
+        if last is None:
+            return
+        if self._is_said(last):
+            self._deaf = True
+        else:
+            last.take_back()
+
+    def _is_said(self, turn: Turn) -> bool:
+        """Whether the head of its answer was written."""
+        return turn.is_begun and turn is self._turns[0]
 
     def _answer_offer(self, rest: bytes) -> bytes:
         """Speak WebSocket where that is asked for and spoken; otherwise serve the request as if it
@@ -231,7 +264,7 @@ class Http1Connection(WritingHalf, Receiver):
         self._begin()
         from inferd.lanes.websocket import WebSocketConnection  # few servers have such a client
 
-        self.service.connections.discard(self)
+        self._kind.discard(self)
         connection = WebSocketConnection(self.service, match, headers)
         self._transport.set_protocol(connection)
         connection.connection_made(self._transport)
@@ -264,7 +297,7 @@ class Http1Connection(WritingHalf, Receiver):
         # last one.
         exchange.old_http = special and self._is_old_http()
         if b"content-encoding" in fields or self._size > self.service.limits.offload_bytes:
-            self._turns.append(exchange)
+            self._await(exchange, self._size)
             exchange.read_in_thread(chunks)
             self.pace()
             return
@@ -276,13 +309,13 @@ class Http1Connection(WritingHalf, Receiver):
     def _ask(self, exchange: Exchange) -> None:
         """Answer a dialect's request, at once where its call is quick and its turn has come."""
         if self._turns:
-            self._turns.append(exchange)
+            self._await(exchange, len(exchange.message.body))
             exchange.ask()
             self.pace()
             return
         exchange.ask()
         if not exchange.done:
-            self._turns.append(exchange)
+            self._await(exchange, len(exchange.message.body))
             self.pace()
 
     def _open_app(self) -> None:
@@ -333,6 +366,11 @@ class Http1Connection(WritingHalf, Receiver):
     def abort(self) -> None:
         self._transport.abort()
 
+    def warn(self) -> None:
+        turns = self._turns
+        if self._idle and turns and not (turns[-1].done or turns[-1].is_begun):
+            turns[-1].keep_alive, self._last = False, turns[-1]
+
     def drain(self) -> None:
         if not self._idle:
             return  # the request that is being read is answered, as the last
@@ -345,51 +383,3 @@ class Http1Connection(WritingHalf, Receiver):
             self.service.home.loop.call_later(
                 GOODBYE_SECONDS, lambda: self._see_off(self.service.now)
             )
-
-    def _heed(self, fields: Mapping[bytes, bytes]) -> None:
-        """Act on the headers that concern the transfer itself."""
-        limits = self.service.limits
-        if size := heads.announced_excess(fields, limits.body_bytes):
-            self._refuse(heads.too_large(size, limits.body_bytes))
-            return
-        if heads.expects_go_ahead(fields) and not self._turns and not self._is_old_http():
-            self._transport.write(heads.GO_AHEAD)
-        length = heads.announced_length(fields)
-        self._awaited = length if self._match and length >= LARGE else 0
-
-    def _refuse(self, error: InferdError) -> None:
-        """Answer with *error*, and hear nothing more on this connection."""
-        if self._deaf:
-            return
-        self._deaf, self._patience.heard = True, self.service.now
-        self._transport.set_protocol(self)  # what is left of a large body is not kept any more
-        if self._app:
-            self._drop_app()
-        turn = Turn(keep_alive=False)
-        turn.lingers = True
-        self._tell(turn, error)
-
-    def _drop_app(self) -> None:
-        """Take the app's request back, whose body will never be whole."""
-        app, self._app = self._app, None
-        if app and app in self._turns:
-            app.disconnect()
-            if app.is_begun:
-                self.cut(app)
-            else:
-                self._turns.remove(app)
-
-    def _tell(self, turn: Turn, error: InferdError) -> None:
-        """Answer *turn* with *error*, in its order."""
-        fallback = self.service.routes.fallback
-        head, body = error_answer(fallback, error, None, self._fields, self.service)
-        if self._turns:
-            self._turns.append(turn)
-        turn.done = True
-        field = connection_field(turn, old_http=self._is_old_http())
-        if self._target and self._parser.get_method() == b"HEAD":
-            body = b""
-        self.send(turn, head + field + b"\r\n" + body, last=True)
-
-    def _is_old_http(self) -> bool:
-        return bool(self._parser.get_http_version() == "1.0")

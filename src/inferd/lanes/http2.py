@@ -15,6 +15,7 @@ from inferd.lanes.rpc_routing import Head, is_grpc
 from inferd.lanes.rpc_stream import RpcStream
 from inferd.lanes.rpc_turn import RpcTurn
 from inferd.lanes.service import TICK_SECONDS, Service
+from inferd.lanes.writing import FIRST_DOUBT, NEXT_DOUBT
 from inferd.wire.h2.connection import Connection
 from inferd.wire.h2.frames import CANCEL
 from inferd.wire.h2.streams import OPEN, Stream
@@ -43,9 +44,9 @@ class Http2Connection(asyncio.Protocol):
         self._reading = self._paused = False
         """Whether bytes are being taken, so that what is answered meanwhile is written after all;
         whether reading stands still."""
-        self._leaving = self._parting = self._deaf = False
-        """Whether no new streams are taken; whether all is said, and what still comes is thrown
-        away; whether nothing more will come."""
+        self._parting = self._deaf = False
+        """Whether all is said, and what still comes is thrown away; whether nothing more will
+        come."""
         self._held, self._stalls = 0, False
         self._partial = 0
         """Bytes of a frame that was not whole at the last tick."""
@@ -64,8 +65,7 @@ class Http2Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # a stream's is one
         self.service.connections.add(self)
         self.h2.start()
-        if self.service.draining:  # shaking hands by TLS takes a while
-            self.drain()
+        self.service.begin(self)
         self.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -112,12 +112,21 @@ class Http2Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more: what it asked for is still answered, but for TLS, where the
         transport closes both ways."""
-        self._leaving = True
+        self.h2.takes_more = False
         if self._parting or not self._transport.can_write_eof():
             return False
         self._deaf = True
         self._cut_hopeless()
+        if self.h2.streams:
+            self.service.home.loop.call_later(FIRST_DOUBT, self._probe_reader, NEXT_DOUBT)
         return bool(self.h2.streams)
+
+    def _probe_reader(self, pause: float) -> None:
+        """As ``WritingHalf`` does: has a client that sends no more gone for good?"""
+        if self.h2.streams and not self._transport.is_closing():
+            self.h2.ping()
+            self.flush()
+            self.service.home.loop.call_later(pause, self._probe_reader, 2 * pause)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.service.connections.discard(self)
@@ -187,7 +196,7 @@ class Http2Connection(asyncio.Protocol):
             return
         if h2.has_output:
             self._write()
-        if h2.ended or (not h2.streams and (self._leaving or h2.is_peer_leaving)):
+        if not (h2.streams or h2.takes_more):
             self._part()
 
     def info(self, name: str) -> Any:
@@ -258,9 +267,16 @@ class Http2Connection(asyncio.Protocol):
             self._partial = 0
             self._probe(now)
         elif idle and patience.is_over(now, deaf=False, idle=True):
+            self._retire()
+        if now - self._opened > self._age and h2.takes_more:
+            self._retire()
+
+    def _retire(self) -> None:
+        """Leave in two steps, a tick apart, so that no call is lost that is on its way."""
+        if self.h2.is_warning:
             self._leave()
-        if now - self._opened > self._age and not self._leaving:
-            self._leave()
+        else:
+            self.warn()
 
     def _trickles(self, now: float) -> bool:
         """Whether a frame that is not whole comes too slowly, though it comes."""
@@ -283,6 +299,10 @@ class Http2Connection(asyncio.Protocol):
             h2.ping()
             self.flush()
 
+    def warn(self) -> None:
+        self.h2.warn()
+        self.flush()
+
     def drain(self) -> None:
         self._leave()
         self.service.home.loop.call_later(GOODBYE_SECONDS, self._see_off)
@@ -302,7 +322,6 @@ class Http2Connection(asyncio.Protocol):
         if self._parting:
             self._close()
             return
-        self._leaving = True
         self.h2.shut()
         self.flush()
 

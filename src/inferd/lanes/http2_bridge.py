@@ -65,7 +65,7 @@ class Bridged(asyncio.Transport):
         self._waiting: deque[tuple[bytes, int]] = deque()
         """What came while reading stood still."""
         self._held = 0
-        self._protocol: Any = Http1Connection(carrier.service)
+        self._protocol: Any = Http1Connection(carrier.service, bridged=True)
         self._protocol.connection_made(self)
         self._deliver(_head(fields, chunked=self._chunks))
 

@@ -91,7 +91,7 @@ class MessageTurn(Turn):
         self.reads = False
         self._carrier.pace()
         if self.cancelled:
-            self.done = True
+            self._give_up()
             return
         try:
             call = done.result()
@@ -141,6 +141,7 @@ class MessageTurn(Turn):
             error = RunFailed("the model gave no answer")
         self.done = True
         if self.cancelled:
+            self._give_up()
             return
         if error is not None:
             self._send(self.match.dialect.encode_error(error, self.message), last=True)
@@ -148,6 +149,11 @@ class MessageTurn(Turn):
             self._send(Payload(self.match.operation.encode_end(self.call)), last=True)
         else:
             self._carrier.send(self, b"", last=True)
+
+    def _give_up(self) -> None:
+        """Nobody waits for the answer."""
+        self.done = True
+        self._carrier.service.capacity.let_go(self)
 
     def _streams(self) -> bool:
         """Whether the client cannot know how many parts the answer has."""

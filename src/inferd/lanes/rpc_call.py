@@ -5,6 +5,7 @@ import asyncio
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Protocol
 
 from inferd.calls import Call, InferRequest
@@ -25,6 +26,10 @@ BEGIN = encode_fields([STATUS_OK, TYPE])
 OK = (b"grpc-status", b"0")
 END = encode_fields([OK])
 
+PUSHBACK = b"grpc-retry-pushback-ms"
+"""When a client that retries by itself is to try again (gRPC's proposal A6)."""
+
+LARGE = 1 << 17  # bytes of a message that are sooner sent apart from its prefix than copied
 PACKED_FROM = 1024  # bytes of a message that are worth packing
 
 
@@ -50,6 +55,9 @@ class Carrier(Protocol):
 class RpcCall(ABC):
     """The user of one stream of the connection."""
 
+    _awaits = False
+    """Whether a thread or the model has what was asked, and owes an end: until then it counts,
+    though the client may have gone."""
     _trailers: Sequence[tuple[bytes, bytes]] = ()
     """What a message wants to be said at the end, beside the status."""
 
@@ -62,13 +70,15 @@ class RpcCall(ABC):
         """Whether what was sent waits for the client."""
         self._messages: grpc.Messages | None = None
         """Where they do not come in one piece."""
-        self._held = 0
+        self._held, self._kept = 0, False
+        """Bytes of messages that no call is made of yet, and whether there is anything to let go
+        at the end."""
         self._callbacks: list[Callable[[], None]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         if head.timeout is not None:
             loop = carrier.service.home.loop
-            self._deadline = loop.time() + head.timeout
+            self._deadline, self._kept = loop.time() + head.timeout, True
             self._alarm = loop.call_later(head.timeout, self._expire)
 
     # -- the connection calls these --
@@ -124,16 +134,28 @@ class RpcCall(ABC):
     def _end_messages(self) -> None:
         """There are no more. Raises MalformedRequest where one is cut off."""
         messages, self._messages = self._messages, None
-        self._hold(0)
         if messages is not None:
             messages.end()
 
     def _hold(self, waiting: int) -> None:
         """Keep *waiting* bytes of whole messages, and what came of the next one. Raises
-        PayloadTooLarge where all calls of the connection keep too many."""
+        PayloadTooLarge where all calls of the connection keep too many, and Overloaded where all
+        clients do."""
         held = waiting + (self._messages.held if self._messages else 0)
+        self._kept = True
+        self._count(held)
         more, self._held = held - self._held, held
         self._carrier.hold(more)
+
+    def _count(self, held: int) -> None:
+        """Have *held* bytes count for the worker's capacity. Raises Overloaded."""
+        self._carrier.service.capacity.hold(self, held)
+
+    def _let_held(self) -> None:
+        """A call is made of what was kept, which counts for its connection no more."""
+        if self._held:
+            less, self._held = -self._held, 0
+            self._carrier.hold(less)
 
     def _message(self, body: bytes, packed: bool = False) -> Message:
         metadata = self._head.metadata
@@ -159,16 +181,27 @@ class RpcCall(ABC):
         self._begin(payload.headers)
         if payload.trailers:
             self._trailers = payload.trailers
-        data = self._framed(payload.body)
-        if not self._carrier.h2.send_data(self.stream, data):
-            self._full = True
-        self._carrier.flush(len(data))
+        send, size = self._carrier.h2.send_data, 0
+        for piece in self._pieces(payload):
+            if not send(self.stream, piece):
+                self._full = True
+            size += len(piece)
+        self._carrier.flush(size)
 
     def _begin(self, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Send the head of the answer, if that was not done."""
         if not self._begun:
             self._begun = True
             self._carrier.h2.send_headers(self.stream, self._beginning(headers))
+
+    def _pieces(self, payload: Payload) -> Sequence[bytes | memoryview]:
+        """The message of *payload* as it is sent: what is large is not copied."""
+        body, tail = payload.body, payload.tail
+        if not tail and len(body) < LARGE:
+            return (self._framed(body),)
+        if self._head.packs:
+            return (self._framed(b"".join((body, *tail))),)
+        return (grpc.prefix(payload.size), body, *tail)
 
     def _framed(self, body: bytes) -> bytes:
         if self._head.packs and len(body) >= PACKED_FROM:
@@ -204,6 +237,8 @@ class RpcCall(ABC):
         fields = [(b"grpc-status", b"%d" % STATUS[code]), (b"grpc-message", grpc.percent(text))]
         if not self._begun:
             fields[:0] = STATUS_OK, TYPE
+        if error.retry_after:
+            fields.append((PUSHBACK, b"%d" % ceil(1000 * error.retry_after)))
         if isinstance(error, grpc.UnspokenCoding):
             fields.append((b"grpc-accept-encoding", grpc.CODINGS))
         self._finish(encode_fields(fields))
@@ -216,11 +251,12 @@ class RpcCall(ABC):
 
     def _let_go(self) -> None:
         """Keep nothing any more."""
+        self._kept, self._messages = False, None
         if self._alarm:
             self._alarm.cancel()
-        self._messages = None
-        if self._held:
-            self._hold(0)
+        self._let_held()
+        if not self._awaits:
+            self._carrier.service.capacity.let_go(self)
 
 
 class Refusal(RpcCall):

@@ -31,6 +31,8 @@ class RpcStream(RpcCall):
         """Bytes that came and for which the client got no room for others."""
         self._busy = False
         """Whether requests are being asked, or soon will."""
+        self._decoding = 0
+        """Bytes of messages that are being decoded in threads."""
         self._doomed = False
         """Whether a request has failed that ends the stream when its turn comes."""
 
@@ -91,6 +93,19 @@ class RpcStream(RpcCall):
         """Call *callback* once something has changed for who waits for room."""
         self._callbacks.append(callback)
 
+    def decode_in_thread(self, message: Message, then: Callable[[Done[Call]], None]) -> None:
+        """Decode a large message where it keeps nobody waiting. Few are decoded at once: each is
+        held until then."""
+        size, home = len(message.body), self.service.home
+        self._decoding += size
+
+        def decoded(done: Done[Call]) -> None:
+            self._decoding -= size
+            then(done)
+            self.call_back()
+
+        home.submit(home.codecs, partial(self.decode, message), decoded)
+
     def doom(self) -> None:
         """Ask nothing more: a request that was asked ends the stream."""
         self._doomed = True
@@ -124,8 +139,14 @@ class RpcStream(RpcCall):
         except InferdError as error:
             self.break_off(error)
 
+    def _count(self, held: int) -> None:
+        # Whole messages are few, and count when they are asked: each that there is no room for is
+        # answered so, and the stream goes on.
+        super()._count(self._messages.held if self._messages else 0)
+
     def _has_room(self) -> bool:
-        return len(self._asked) < AT_ONCE and self.writable
+        most = self.service.limits.body_bytes
+        return len(self._asked) < AT_ONCE and self.writable and self._decoding < most
 
     def _go_on(self) -> None:
         """Ask what waits, as far as there is room; end where all is answered."""
@@ -136,6 +157,8 @@ class RpcStream(RpcCall):
             asked = Asked(self, self._waiting.popleft())
             self._asked.append(asked)
             asked.ask()
+            if not asked.done:
+                asked.keep()
             if not self._waiting and self._messages and not self._doomed:
                 self._fetch()
         self._busy = False
@@ -159,7 +182,7 @@ class Asked:
     def __init__(self, owner: RpcStream, message: Message) -> None:
         self._owner, self._message = owner, message
         self._call: Call | None = None
-        self.cancelled = self.done = False
+        self.cancelled = self.done = self._kept = False
         self.held: list[Payload] = []
         """What was answered before its turn."""
         self.failure: InferdError | None = None
@@ -172,16 +195,30 @@ class Asked:
 
     def ask(self) -> None:
         """Have the request answered, at once where its call is quick."""
-        home, message = self._owner.service.home, self._message
-        if message.packed or len(message.body) > self._owner.service.limits.offload_bytes:
-            home.submit(home.codecs, partial(self._owner.decode, message), self._decoded)
+        owner, message = self._owner, self._message
+        if message.packed or len(message.body) > owner.service.at_once:
+            self._ask_with_care()
             return
         try:
-            call = self._owner.decode(message)
+            call = owner.decode(message)
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
         else:
             self._run(call)
+
+    def _ask_with_care(self) -> None:
+        """The request is large, or there is no room for it."""
+        try:
+            self._owner.service.capacity.expect(0)
+        except InferdError as error:
+            self.fail(error)
+        else:
+            self._owner.decode_in_thread(self._message, self._decoded)
+
+    def keep(self) -> None:
+        """It is not answered at once."""
+        self._kept = True
+        self._owner.service.capacity.keep(self, len(self._message.body))
 
     def _decoded(self, done: Done[Call]) -> None:
         if self.cancelled:
@@ -272,4 +309,6 @@ class Asked:
             elif self._call is not None and (last := method.encode_end(self._call)):
                 owner.send(self, Payload(last))
         self.done = True
+        if self._kept:
+            owner.service.capacity.let_go(self)
         owner.finished()

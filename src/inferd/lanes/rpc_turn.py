@@ -28,7 +28,7 @@ class RpcTurn(RpcCall):
         self._target = target
         self._call: Call
         self._response: Response | None = None
-        self._taken: list[Message] = []
+        self._taken: list[Message] | None = None
         """Messages that are whole, while more may come."""
         self._came, self._waiting = 0, 0
         """Bytes that came, and those of messages that are whole."""
@@ -37,7 +37,7 @@ class RpcTurn(RpcCall):
     def data(self, data: bytes, ended: bool) -> None:
         self._ended = ended
         if ended and self._messages is None:
-            body = grpc.whole(data, self._carrier.service.limits.offload_bytes)
+            body = grpc.whole(data, self._carrier.service.at_once)
             if body is not None and self._target.method.takes == "one":  # mostly
                 self._ask(self._message(body))
                 return
@@ -75,14 +75,14 @@ class RpcTurn(RpcCall):
     def end(self) -> None:
         response = self._response
         if self.cancelled or self.done:
-            self.done = True
+            self._give_up()
         elif response is None:
             self._end_stream()
         elif (
             type(response) is InferResponse
             and response.size() > self._carrier.service.limits.offload_values
         ):
-            self._work(partial(self._encode, response), self._answer)
+            self._work(partial(self._encode, response), self._answer_fully)
         else:
             try:
                 payload = self._encode(response)
@@ -93,14 +93,22 @@ class RpcTurn(RpcCall):
 
     def fail(self, error: InferdError) -> None:
         if self.done or self.cancelled:
-            self.done = True
+            self._give_up()
         else:
+            self._awaits = False
             self._fail(error)
+
+    def _give_up(self) -> None:
+        """Nobody waits for the answer, which is not made any more."""
+        self.done = True
+        self._carrier.service.capacity.let_go(self)
 
     def _collect(self, data: bytes) -> None:
         """Keep the messages until all are there. Raises RequestError."""
         self._heard = self._carrier.service.now
         self._came += len(data)
+        if self._taken is None:
+            self._taken = []
         taken, new = self._taken, self._take(data)
         taken += new
         self._waiting += sum([len(message.body) + MESSAGE_BYTES for message in new])
@@ -111,7 +119,7 @@ class RpcTurn(RpcCall):
         if not self._ended:
             self._carrier.h2.consumed(self.stream, len(data))
             return
-        self._taken = []
+        self._taken = None
         self._end_messages()
         if method.takes == "all":
             message = taken[-1] if taken else self._message(b"")
@@ -123,6 +131,7 @@ class RpcTurn(RpcCall):
         if message.packed or len(message.body) > service.limits.offload_bytes:
             self._work(partial(self._decode, message), partial(self._run, message=message))
         else:
+            self._let_held()
             self._ask(message)
 
     def _ask(self, message: Message) -> None:
@@ -146,6 +155,9 @@ class RpcTurn(RpcCall):
         self._call = call
         self._adopt(call, message)
         self._target.handler(call, self)
+        if not self.done:
+            self._awaits = self._kept = True
+            self._carrier.service.capacity.keep(self, len(message.body))
 
     def _encode(self, response: Response) -> Payload:
         return self._target.method.encode(self._call, response)
@@ -153,13 +165,19 @@ class RpcTurn(RpcCall):
     def _answer(self, payload: Payload) -> None:
         """Send the only message, and the end."""
         head = self._head
-        if head.plain and not (payload.headers or payload.trailers):  # mostly
+        if head.plain and not (payload.headers or payload.trailers or payload.tail):  # mostly
             self.done, carrier = True, self._carrier
-            if self._alarm:
-                self._alarm.cancel()
+            if self._kept:
+                self._awaits = False
+                self._let_go()
             carrier.h2.reply(self.stream, BEGIN, grpc.framed(payload.body), END)
             carrier.flush(len(payload.body))
             return
+        self._answer_fully(payload)
+
+    def _answer_fully(self, payload: Payload) -> None:
+        """The same, whatever is to be said beside, and without a copy of what is large."""
+        self._awaits = False
         self._send(payload)
         self._conclude()
 
@@ -168,6 +186,7 @@ class RpcTurn(RpcCall):
         if not method.streams:
             self.fail(RunFailed("the model gave no answer"))
             return
+        self._awaits = False
         last = method.encode_end(self._call)
         if last:
             self._send(Payload(last))
@@ -175,12 +194,13 @@ class RpcTurn(RpcCall):
 
     def _work(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """Do *work* in a thread, where it keeps nobody waiting, and *then* go on."""
-        home = self._carrier.service.home
+        self._awaits, home = True, self._carrier.service.home
         home.submit(home.codecs, work, partial(self._worked, then))
 
     def _worked(self, then: Callable[[Any], None], done: Done[Any]) -> None:
+        self._let_held()
         if self.cancelled or self.done:
-            self.done = True
+            self._give_up()
             return
         try:
             value = done.result()

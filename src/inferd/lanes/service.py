@@ -11,6 +11,7 @@ from inferd.calls import Lookup
 from inferd.config import Settings
 from inferd.engine.home import Home
 from inferd.gate.door import Door
+from inferd.lanes.capacity import Capacity
 from inferd.lanes.heads import KnownHeads
 from inferd.lanes.routing import Routes
 from inferd.log import logger
@@ -20,6 +21,7 @@ TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of secon
 
 
 LONG_LENGTH = 6  # digits of a body that is worth a second thought
+NONE_AT_ONCE = -1  # bytes
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -63,6 +65,9 @@ class Connection(Protocol):
     def tick(self, now: float) -> None:
         """Once a second: close if the peer has been silent for too long."""
 
+    def warn(self) -> None:
+        """Let the client know that the end is near, and answer what it sends before it knows."""
+
     def drain(self) -> None:
         """Close when what was asked is answered; at once where nothing was."""
 
@@ -74,7 +79,13 @@ class Service:
     """One listener's share of the server. For the loop thread only."""
 
     def __init__(
-        self, routes: Routes, lookup: Lookup, home: Home, door: Door, limits: Limits
+        self,
+        routes: Routes,
+        lookup: Lookup,
+        home: Home,
+        door: Door,
+        limits: Limits,
+        capacity: Capacity | None = None,
     ) -> None:
         self.routes, self.lookup, self.home, self.door, self.limits = (
             routes,
@@ -83,11 +94,23 @@ class Service:
             door,
             limits,
         )
+        self.capacity = capacity or Capacity()
+        """Of the worker; shared by all its listeners."""
+        self.capacity.services.append(self)
         self.heads = KnownHeads()
         self.app: Any = None
         """The ASGI app for what no dialect answers; None: nothing."""
         self.connections: set[Connection] = set()
-        self.draining = self.hurried = False
+        """Of clients."""
+        self.uncounted: set[Connection] = set()
+        """Those that stand for a request on one of the others, and of clients that were turned
+        away."""
+        self.draining = self.parting = self.hurried = False
+        """Whether the end is near; whether nobody is waited for any more who has asked nothing; and
+        whether nobody is waited for at all."""
+        self.careful, self.at_once = False, limits.offload_bytes
+        """Whether an ordinary request needs a second look, and the bytes of a message that needs
+        none: by these the quick paths heed the end, and the capacity."""
         self.now = 0.0
         self.date = b""
         self._ok: dict[bytes, bytes] = {}
@@ -101,7 +124,7 @@ class Service:
         # serves many answers.
         self.date = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
         self._ok = {}
-        for connection in tuple(self.connections):
+        for connection in self._every():
             try:
                 connection.tick(self.now)
             except Exception:  # noqa: BLE001 - the clock goes on for all others
@@ -117,22 +140,61 @@ class Service:
             start = self._ok[content_type] = b"".join([*parts, b"\r\ncontent-length: "])
         return start
 
-    async def drain(self, seconds: float) -> int:
-        """Let every connection end what it was asked; after *seconds* cut the rest off. How many
-        were cut off."""
-        self.draining = True
-        for connection in tuple(self.connections):
+    def look_closely(self) -> None:
+        """The end has come nearer, or the capacity's ``is_full`` has changed."""
+        is_full = self.capacity.is_full
+        self.careful = self.draining or is_full
+        self.at_once = NONE_AT_ONCE if is_full else self.limits.offload_bytes
+
+    def begin(self, connection: Connection) -> None:
+        """*connection* has begun, perhaps late: shaking hands by TLS takes a while."""
+        if self.parting:
             connection.drain()
-        deadline = self.home.loop.time() + seconds
-        # Polled: a connection that ends has nobody to tell. Only while the server stops.
-        while self.connections and self.home.loop.time() < deadline and not self.hurried:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        elif self.draining:
+            connection.warn()
+
+    async def drain(self, seconds: float, farewell: float = 0.0) -> int:
+        """Let every connection end what it was asked; after *seconds* cut the rest off. How many
+        were cut off.
+
+        For the first *farewell* seconds also what clients send that cannot know of the end yet is
+        answered: with it they are told.
+        """
+        begun = self.home.loop.time()
+        if farewell:
+            self.warn()
+            await self._quiet(begun + min(farewell, seconds))
+        self.part()
+        await self._quiet(begun + seconds)
         left = tuple(self.connections)
         for connection in left:
             connection.abort()
         return len(left)
 
+    def warn(self) -> None:
+        """The end is near."""
+        self.draining = True
+        self.look_closely()
+        for connection in self._every():
+            connection.warn()
+
+    def part(self) -> None:
+        """The end has come: only what was asked is answered."""
+        self.draining = self.parting = True
+        self.look_closely()
+        for connection in self._every():
+            connection.drain()
+
     def stop(self) -> None:
         """Tick no more."""
         if self._ticking:
             self._ticking.cancel()
+
+    def _every(self) -> tuple[Connection, ...]:
+        return (*self.connections, *self.uncounted)
+
+    async def _quiet(self, deadline: float) -> None:
+        """Wait until no connection is left, or for *deadline*."""
+        # Polled: a connection that ends has nobody to tell. Only while the server stops.
+        while self.connections and self.home.loop.time() < deadline and not self.hurried:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

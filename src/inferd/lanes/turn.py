@@ -2,6 +2,7 @@
 requests."""
 
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Protocol
 
 from inferd.errors import InferdError, MethodNotAllowed, UnsupportedEncoding, UpgradeRequired
@@ -10,6 +11,8 @@ from inferd.lanes.service import Service
 from inferd.lanes.statuses import STATUS
 from inferd.protocols.base import Dialect, Message
 from inferd.wire import codings
+
+CLOSE = b"connection: close\r\n"
 
 
 class Turn:
@@ -30,6 +33,23 @@ class Turn:
         """Whether its large body is being read in a thread: one at a time is held for a client."""
         self.held: tuple[bytes | memoryview, ...] = ()
         """What was written before its turn."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a part of the answer was written, with what its head says."""
+        return False
+
+    @property
+    def takes_interim(self) -> bool:
+        """Whether an answer that tells of another to come may still be written."""
+        return False
+
+    def take_back(self) -> None:
+        """It is not the last after all: nothing of its answer was written yet."""
+        self.keep_alive = True
+        if self.held:
+            head, *rest = self.held
+            self.held = (bytes(head).replace(CLOSE, b"", 1), *rest)
 
     def disconnect(self) -> None:
         """The client has gone."""
@@ -88,8 +108,10 @@ def error_answer(
 
 
 def error_fields(error: InferdError) -> list[tuple[bytes, bytes]]:
-    """The headers that an error's status calls for (RFC 9110, sections 15.5.6, 15.5.16 and
+    """The headers that an error's status calls for (RFC 9110, sections 10.2.3, 15.5.6, 15.5.16 and
     15.5.22)."""
+    if error.retry_after:
+        return [(b"retry-after", b"%d" % ceil(error.retry_after))]
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", ", ".join(error.allowed).encode())]
     if isinstance(error, UnsupportedEncoding):
@@ -103,5 +125,5 @@ def connection_field(turn: Turn, *, old_http: bool) -> bytes:
     """The Connection header that *turn*'s answer needs: HTTP/1.1 keeps alive unsaid, HTTP/1.0
     closes unsaid."""
     if not turn.keep_alive:
-        return b"connection: close\r\n"
+        return CLOSE
     return b"connection: keep-alive\r\n" if old_http else b""

@@ -15,11 +15,12 @@ asked, so that a client need not wait for one before it asks the next.
 
 The server closes with 1001 when it stops, after what was asked is answered; with 1002, 1007 or 1009
 after a client that breaks the standard or sends too large a message; with 1008 after one that stops
-amid a message or answers no ping.
+amid a message or answers no ping; with 1013 amid a message that it has no room for.
 """
 
 import asyncio
 
+from inferd.errors import Overloaded
 from inferd.lanes.handshake import Fields, shake
 from inferd.lanes.message_turn import MessageTurn
 from inferd.lanes.routing import Match
@@ -31,6 +32,8 @@ from inferd.log import logger
 from inferd.protocols.base import Message
 
 NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008  # RFC 6455, section 7.4.1
+TRY_AGAIN_LATER = 1013  # of IANA's registry of close codes
+STOPPING = "the server is stopping"
 
 # Frames that are taken in one turn of the loop: a read may hold 40,000, and others wait meanwhile.
 AT_ONCE = 64
@@ -53,8 +56,12 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
         """Whether frames are being taken, or soon will."""
         self._pinged = False
         """Whether nothing came since the last ping."""
+        self._holds = False
+        """Whether a message that is not whole counts for the worker's capacity."""
         self._farewell: tuple[int, str] | None = None
-        """Why the server closes; no message is taken any more."""
+        """Why the server closes. No message is taken any more, but by one that only warned."""
+        self._answered = False
+        """Whether the farewell is due, but that another message may have come already."""
         self._ended = False
         """Whether the client sends no more."""
         self._over = False
@@ -72,6 +79,7 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
             self._hang_up()
         else:
             self._message = message
+            self.service.begin(self)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -92,6 +100,7 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.service.connections.discard(self)
+        self.service.capacity.let_go(self)
         self._deaf = self._over = True
         self._forget_turns()
         self.call_back()
@@ -110,8 +119,13 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
         elif not self._paused and not self._turns:  # otherwise the client waits for us
             self._doubt(now)
 
+    def warn(self) -> None:
+        # Behind the next answer: a client that has none to wait for may be sending just now.
+        if self._farewell is None and not self._over:
+            self._farewell = GOING_AWAY, STOPPING
+
     def drain(self) -> None:
-        self._leave(GOING_AWAY, "the server is stopping")
+        self._leave(GOING_AWAY, STOPPING)
 
     def abort(self) -> None:
         self._transport.abort()
@@ -137,24 +151,37 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _after(self, turn: Turn) -> None:
+        self.service.capacity.let_go(turn)
         if self._farewell and not self._turns:
-            self._say_farewell(*self._farewell)
+            if self._busy and self._is_warned():
+                self._answered = True
+            else:
+                self._say_farewell(*self._farewell)
 
     # -- its frames call these --
 
     def on_message(self, body: bytes | bytearray) -> None:
-        self._patience.begin_body(self.service.now, 0)
-        if self._farewell:
+        service = self.service
+        self._patience.begin_body(service.now, 0)
+        if self._holds:
+            self._holds = False
+            service.capacity.let_go(self)
+        if self._over or (self._farewell and not self._is_warned()):
             return
         common = self._message
         message = Message(b"", common.path, common.headers, common.query, common.principal)
         turn = MessageTurn(self, self._match, message)
+        if service.capacity.is_full:
+            self._refuse(turn, len(body))
+            return
         self._turns.append(turn)
-        if len(body) > self.service.limits.offload_bytes:
+        if len(body) > service.limits.offload_bytes:
             turn.ask_in_thread(body)
         else:
             message.body = bytes(body)
             turn.ask()
+        if not turn.done:
+            service.capacity.keep(turn, len(body))
 
     def on_ping(self, answer: bytes) -> None:
         self._transport.write(answer)
@@ -200,7 +227,20 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
             logger.exception("a connection was cut off")
             self.abort()
         self._busy = False
+        if self._frames.is_amid and not self._deaf:
+            self._hold()
+        if self._answered and self._farewell and not (self._turns or self._left):
+            self._say_farewell(*self._farewell)
         self.pace()
+
+    def _hold(self) -> None:
+        """Keep what came of a message that is not whole."""
+        try:
+            self.service.capacity.hold(self, self._frames.size)
+        except Overloaded:
+            self.on_fault(TRY_AGAIN_LATER, "the server holds as many bytes as it may")
+        else:
+            self._holds = True
 
     def _doubt(self, now: float) -> None:
         """Look for a client that has gone without a word."""
@@ -217,12 +257,27 @@ class WebSocketConnection(WritingHalf, asyncio.Protocol):
             self._pinged, patience.heard = True, now
             self._transport.write(frames.ping())
 
+    def _is_warned(self) -> bool:
+        """Whether the server goes soon, and takes what a client sends that does not know."""
+        return bool(self._farewell and self._farewell[0] == GOING_AWAY) and not self.service.parting
+
+    def _refuse(self, turn: MessageTurn, size: int) -> None:
+        """Answer a message that there is no room for; the connection goes on."""
+        self._turns.append(turn)
+        try:
+            self.service.capacity.expect(size)
+        except Overloaded as error:
+            turn.fail(error)
+
     def _leave(self, code: int, reason: str) -> None:
         """Close, after what is under way is answered."""
-        if self._farewell is None and not self._over:
-            self._farewell = code, reason
+        if not self._over:
+            self._farewell = self._farewell or (code, reason)
             if not self._turns:
-                self._say_farewell(code, reason)
+                self._say_farewell(*self._farewell)
+
+    def _sign(self) -> bytes:
+        return self._frames.ping()
 
     def _say_farewell(self, code: int, reason: str) -> None:
         if not self._over:

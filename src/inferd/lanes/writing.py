@@ -10,6 +10,10 @@ from inferd.lanes.patience import Patience, undelivered
 from inferd.lanes.service import Service
 from inferd.lanes.turn import Turn
 
+# Seconds until a client that has ended its side is asked whether it still reads, and until it is
+# asked again; twice as many until the next time, and so on.
+FIRST_DOUBT, NEXT_DOUBT = 0.2, 0.1
+
 
 class WritingHalf:
     """See ``turn.Carrier`` for what its turns may rely on."""
@@ -63,6 +67,12 @@ class WritingHalf:
         turn.keep_alive, turn.done = False, True
         self.send(turn, b"", last=True)
 
+    def _await(self, turn: Turn, size: int) -> None:
+        """*turn*, whose body has *size* bytes, is not answered at once."""
+        self._turns.append(turn)
+        if size:
+            self.service.capacity.keep(turn, size)
+
     def _flush(self) -> None:
         """Let those go whose turn has come."""
         turns = self._turns
@@ -80,14 +90,19 @@ class WritingHalf:
 
     def _after(self, turn: Turn) -> None:
         """*turn*'s answer is written: close the connection if it was the last."""
+        service = self.service
+        service.capacity.let_go(turn)
         if not turn.keep_alive:
-            self._deaf, self._patience.heard = True, self.service.now
+            self._deaf, self._patience.heard = True, service.now
             self._forget_turns()  # there are some only where an answer broke off
         if turn.lingers:
             if self._transport.can_write_eof():  # TLS cannot: there the clock closes it
                 self._transport.write_eof()
         elif self._deaf and not self._turns:
-            self._close()
+            if service.draining and not service.parting and self._transport.can_write_eof():
+                self._transport.write_eof()  # the next request may be on its way
+            else:
+                self._close()
 
     def _close(self) -> None:
         """Close when what is written has left."""
@@ -106,14 +121,32 @@ class WritingHalf:
         """The client sends no more: whether it can still be answered. Not by TLS, where the
         transport closes both ways."""
         if self._transport.can_write_eof():
+            if self._turns:
+                self.service.home.loop.call_later(FIRST_DOUBT, self._probe, NEXT_DOUBT)
             return bool(self._turns)
         self._forget_turns()
         return False
+
+    def _probe(self, pause: float) -> None:
+        """A client that has ended its side may read on or have gone for good, which nothing tells
+        but writing: the system of one that has gone answers with a reset, and the write after that
+        fails."""
+        if self._turns and not self._transport.is_closing():
+            if sign := self._sign():
+                self._transport.write(sign)
+            self.service.home.loop.call_later(pause, self._probe, 2 * pause)
+
+    def _sign(self) -> bytes:
+        """What may be written before the next answer, and changes nothing; empty where nothing
+        may."""
+        return b""
 
     def _forget_turns(self) -> None:
         turns = tuple(self._turns)
         self._turns.clear()
         for turn in turns:
+            if turn.done:
+                self.service.capacity.let_go(turn)
             turn.disconnect()
 
     def call_back(self) -> None:
