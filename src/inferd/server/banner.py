@@ -19,14 +19,17 @@ def banner(
     models: Sequence[Version],
     dialects: Sequence[Dialect],
     listeners: Sequence[Listener],
-    seconds: float,
+    workers: int = 0,
 ) -> str:
-    """The whole text; the first of *listeners* is the main one."""
+    """The whole text but for how long it took; the first of *listeners* is the main one.
+
+    *workers* are the processes that answer; 0: this one does.
+    """
     count = "1 model" if len(models) == 1 else f"{len(models)} models"
     main, *doors = listeners
     where, base = (main.place.path, "") if main.place else (main.url, main.url)
     lines = [
-        f"inferd serves {count} on {where} (ready in {seconds:.2f} s)",
+        f"inferd serves {count} on {where}",
         "",
         *_table(models),
         "",
@@ -35,6 +38,8 @@ def banner(
     if called := ", ".join(dialect.name for dialect in dialects if dialect.rpc):
         address = f"unix:{where}" if main.place else main.url.partition("://")[2]
         lines.append(f"  {'gRPC':<10} {address}  ({called})")
+    if workers:
+        lines.append(f"  {'workers':<10} {workers}")
     if doors:
         lines += ["", "  for clients of other servers:"]
         told = [_door(door) for door in doors]
@@ -102,10 +107,19 @@ def _table(models: Sequence[Version]) -> list[str]:
 
 
 def _verdicts(models: Sequence[Version]) -> list[str]:
-    """A line for each model that was compiled, or could not be."""
+    """A line for each model that was compiled, or could not be, and one for each that runs several
+    calls at once, or one call on several threads."""
     told = [(m.model, m.runtime.verdict) for m in models if m.runtime.verdict]
     lines = [f"  {name}: {sentence(verdict)}" for name, verdict in told]
+    lines += [f"  {m.model}: {way}" for m in models if (way := _way(m))]
     return ["", *lines] if lines else []
+
+
+def _way(model: Version) -> str:
+    """How a worker runs *model*; empty for one call after another, each on one thread."""
+    calls = f"{model.instances} calls at once" if model.instances > 1 else ""
+    threads = f"{model.threads} threads a call" if model.threads > 1 else ""
+    return ", ".join(filter(None, (calls, threads)))
 
 
 def sentence(verdict: Verdict) -> str:

@@ -3,12 +3,15 @@ at each, and taking them all before anything else is done."""
 
 import asyncio
 import itertools
+import selectors
 import socket
+import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from inferd.config import CLOSED, DOORS, GRPC, Settings
 from inferd.errors import ConfigError
+from inferd.log import logger
 from inferd.protocols.base import Dialect
 from inferd.server import ports, tls, unix
 from inferd.server.tls import Certificate
@@ -88,21 +91,59 @@ class Listener(NamedTuple):
         """Let clients in, each to a *protocol* of its own."""
         loop = asyncio.get_running_loop()
         context = self.certificate.context if self.certificate else None
-        create = loop.create_unix_server if self.place else loop.create_server
-        return await create(
-            protocol,
-            sock=self.socket,
-            backlog=BACKLOG,
-            ssl=context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-            ssl_shutdown_timeout=SHUTDOWN_SECONDS if context else None,
-        )
+        options: dict[str, Any] = {
+            "sock": self.socket,
+            "backlog": BACKLOG,
+            "ssl": context,
+            "ssl_handshake_timeout": HANDSHAKE_SECONDS if context else None,
+            "ssl_shutdown_timeout": SHUTDOWN_SECONDS if context else None,
+        }
+        if not self.place:
+            return await loop.create_server(protocol, **options)
+        if sys.version_info >= (3, 13):  # the first worker that leaves would take the file along
+            options["cleanup_socket"] = False
+        return await loop.create_unix_server(protocol, **options)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its connections can be passed from process to process: those over TLS are bound
+        to whom they shook hands with, and a Unix socket's are everybody's already."""
+        return not self.place and not self.certificate
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether somebody connected and was not let in yet. Only while it is open."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def close(self) -> None:
         """Give the address back; a second call changes nothing."""
         self.socket.close()
         if self.place:
             self.place.remove()
+
+
+def take_all(settings: Settings, dialects: Sequence[Dialect]) -> tuple[Listener, ...]:
+    """Take every address that *settings* ask for, the main one first. Raises ConfigError, and then
+    holds none."""
+    certificate = tls.load(settings.tls_cert, settings.tls_key)
+    taken = take(plan(settings, dialects), settings, certificate)
+    for warning in certificate.warnings if certificate else ():
+        logger.warning("%s", warning)
+    return taken
+
+
+def share(listeners: Sequence[Listener], parts: int) -> list[tuple[Listener, ...]]:
+    """*listeners* for each of so many workers. Each port has as many sockets; a Unix socket's only
+    one belongs to all."""
+    columns = [
+        [listener] * parts
+        if listener.place
+        else [listener._replace(socket=each) for each in ports.share(listener.socket, parts)]
+        for listener in listeners
+    ]
+    return list(zip(*columns, strict=True))
 
 
 def take(
@@ -132,3 +173,26 @@ def _take(plan: Plan, settings: Settings, certificate: Certificate | None) -> Li
     name = tls.name_for(bound.getsockname()[0], certificate)
     host = name if name == tls.LOCALHOST else ""  # any other may lead elsewhere than here
     return Listener(plan, bound, ports.url_of(bound, "https", host), None, certificate)
+
+
+FIXED = ("workers", "host", "port", "unix", *DOORS)
+"""Settings that cannot change while the server runs: sockets, and who waits in them, outlive the
+workers."""
+
+
+def expect_unmoved(old: Settings, new: Settings) -> None:
+    """Raise ConfigError where *new* settings would need other addresses than the *old*."""
+    for name in FIXED:
+        was, now = getattr(old, name), getattr(new, name)
+        if was != now:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} cannot be changed by a reload",
+                got=repr(now),
+                expected=repr(was),
+                cure="Restart the server for that.",
+            )
+    if bool(old.tls_cert) != bool(new.tls_cert):
+        raise ConfigError(
+            "a reload can bring another certificate, but not turn TLS on or off",
+            cure="Restart the server for that.",
+        )

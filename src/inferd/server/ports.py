@@ -40,6 +40,31 @@ def bind(
     return listener
 
 
+def share(listener: socket.socket, parts: int) -> tuple[socket.socket, ...]:
+    """*listener* and others of its address, so many in all: the system gives each a share of the
+    connections, where they wait until it is asked for them."""
+    # Only now: that it was bound without this tells that nobody else has the address.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    shares = [listener]
+    try:
+        while len(shares) < parts:
+            another = socket.socket(listener.family, listener.type, listener.proto)
+            shares.append(another)
+            another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            another.bind(listener.getsockname())
+            another.listen(0)
+    except OSError as error:
+        for each in shares[1:]:
+            each.close()
+        where = url_of(listener, "tcp").partition("://")[2]
+        raise ConfigError(
+            f"{where} cannot be shared by {parts} workers: {error.strerror}",
+            cure="Serve with --workers 1.",
+        ) from None
+    return tuple(shares)
+
+
 def _exposed(host: str) -> ConfigError:
     return ConfigError(
         "whoever reaches this address could use the models: no authentication is configured",
@@ -75,10 +100,17 @@ def owner(kind: str, has: Callable[[Any], bool]) -> str:
             for c in psutil.net_connections(kind)
             if c.pid and c.status in _LISTENING and not c.raddr
         ]
-        pid = next((c.pid for c in listening if has(c.laddr)), None)
-        return f" by {psutil.Process(pid).name()} (pid {pid})" if pid else ""
+        found = [psutil.Process(c.pid) for c in listening if has(c.laddr)]
+        while found and (parent := found[0].parent()) and _listens(parent, kind, has):
+            found = [parent]  # a server of several processes is stopped by the first of them
+        return f" by {found[0].name()} (pid {found[0].pid})" if found else ""
     except psutil.Error:
         return ""
+
+
+def _listens(process: Any, kind: str, has: Callable[[Any], bool]) -> bool:
+    """Whether *process* listens where *has* says so."""
+    return any(has(c.laddr) and not c.raddr for c in process.net_connections(kind))
 
 
 _LISTENING = ("LISTEN", "NONE")  # psutil's words; it tells no state of Unix sockets

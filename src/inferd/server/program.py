@@ -3,15 +3,36 @@
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from inferd.server.worker import Worker, new_loop
+
+HAS_WORKERS = sys.platform == "linux"
+"""Whether there can be several: elsewhere the system does not spread the connections to one address
+over several sockets, or cannot fork."""
+
+FAREWELL_SECONDS = 1.0
+"""How long a client may take, after the end began, to send what it cannot know is late."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what systemd, Docker and Kubernetes send
 
 
+def raise_file_limit() -> None:
+    """Let this process open as many files, and so connections, as it may."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS says "no limit", and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def run_until_signal(worker: Worker, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM, then drain. A second signal cuts the draining short."""
+    worker.farewell_seconds = FAREWELL_SECONDS
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

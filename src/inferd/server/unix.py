@@ -22,11 +22,13 @@ class Place(NamedTuple):
     path: str
     identity: tuple[int, int]
     """Device and inode: the path may be another server's by now."""
+    pid: int
+    """Of the process that made it; its workers have it too, and end before."""
 
     def remove(self) -> None:
-        """Remove the file, if it still is this one."""
+        """Remove the file, if it still is this one. For the process that made it."""
         with suppress(OSError):
-            if identity(self.path) == self.identity:
+            if self.pid == os.getpid() and identity(self.path) == self.identity:
                 os.unlink(self.path)
 
 
@@ -41,7 +43,7 @@ def bind(path: str) -> tuple[socket.socket, Place]:
         with _alone_in(os.path.dirname(path)):
             _clear(path)
             listener.bind(path)
-            place = Place(path, identity(path))
+            place = Place(path, identity(path), os.getpid())
             # Nobody can connect before it listens, so nobody does under another mode.
             os.chmod(path, MODE)
             listener.listen(0)
