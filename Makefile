@@ -1,6 +1,6 @@
 # One verb, one script in scripts/; CI calls the same.
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo fuzz help models test test-clients test-clusters test-faults test-formats test-slow wheel
+.PHONY: bench check clean demo fuzz help models soak test test-clients test-clusters test-faults test-formats test-slow wheel
 
 demo: ## Train a model, serve it, ask it with real clients  (KEEP=1 leaves the server running)
 	@scripts/demo
@@ -29,7 +29,7 @@ check: ## Check formatting, lint, types, the import rules and that the versions 
 wheel: ## Build the wheel and test it without src/  (SMOKE=1: only start it and ask it)
 	@scripts/wheel $(ARGS)
 
-bench: ## Measure against a bare server and a usual FastAPI app  (needs wrk and h2load)
+bench: ## Measure against a bare server and a FastAPI app; ARGS=--peers: against other servers; ARGS=--help: more
 	@scripts/bench $(ARGS)
 
 models: ## Write docs/models.md: what is compiled, how far it is apart, how much faster it is
@@ -37,6 +37,9 @@ models: ## Write docs/models.md: what is compiled, how far it is apart, how much
 
 fuzz: ## Send a million made-up requests to a running server  (ARGS goes to the fuzzer)
 	@scripts/fuzz $(ARGS)
+
+soak: ## Keep a server under load for 15 minutes while it is changed and killed  (HOURS=1: longer)
+	@scripts/soak $(ARGS)
 
 clean: ## Remove environments, caches and what was built
 	@scripts/clean

@@ -5,10 +5,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import (
+    against,
+    against_report,
+    batching,
     chart,
     commands,
     contenders,
@@ -16,8 +20,11 @@ from bench import (
     machine,
     measure,
     models,
+    page,
+    peers,
     report,
     results,
+    scaling,
     starts,
     tensors,
     triton,
@@ -34,6 +41,26 @@ ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".bench"
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = PAGE.with_suffix(".svg")
+ROUNDS = 3
+PARTIAL = "A partial run: docs/performance.md stays as it is (--write changes it)."
+
+
+TEACHING = """\
+examples, by `make bench ARGS="..."` or scripts/bench ...:
+  (nothing)                               inferd, its ceiling and FastAPI, all cases: half an hour
+  --only forest-1 --servers inferd-oip    one case of one server; the page stays as it is
+  --quick                                 all of it, one second each: does everything run?
+  --peers                                 MLServer, LitServe, BentoML, Ray Serve, FastAPI, Flask
+                                          and Triton, in environments that pip makes once under
+                                          .bench/peers/: half an hour
+  --peers litserve,bentoml                some of them; the page stays as it is
+  --scaling                               the CPU of a request with two workers, against one
+  --batching                              batches against the best that a model can do: it prints
+
+Server and load have one core each, so the machine should have nothing else to do. All but
+the last write a part of docs/performance.md of their own. By hand, at fixed rates:
+python -m bench.openloop --help
+"""
 
 
 def main() -> int:
@@ -41,7 +68,9 @@ def main() -> int:
     # As Ctrl-C: the servers end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        bench(options)
+        if options.batching:
+            return batching.main([])
+        chosen_way(options)(options)
     except BenchError as error:
         print(f"\nbench: {error}", file=sys.stderr)
         return 1
@@ -50,13 +79,31 @@ def main() -> int:
     return 0
 
 
+def chosen_way(options: argparse.Namespace) -> Callable[[argparse.Namespace], None]:
+    if options.peers is not None:
+        return bench_peers
+    return bench_scaling if options.scaling else bench
+
+
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description=__doc__,
+        epilog=TEACHING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    others = ",".join([*(peer.name for peer in peers.PEERS if peer.against), peers.TRITON])
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--peers", type=names, nargs="?", const=[], help=f"against other servers: {others}"
+    )
+    way.add_argument("--scaling", action="store_true", help="two workers against one")
+    way.add_argument("--batching", action="store_true", help="batches against the best there is")
     parser.add_argument("--only", type=names, help=f"cases, of {','.join(models.case_names())}")
     known = ",".join(contender.name for contender in contenders.CONTENDERS)
     parser.add_argument("--servers", type=names, help=f"servers, of {known}")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each server (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=4, help="of each run (%(default)s)")
+    parser.add_argument("--rounds", type=int, help="runs of each server (3; of --scaling 5)")
+    parser.add_argument("--seconds", type=int, help="of each run (4; of --peers 2)")
     parser.add_argument("--quick", action="store_true", help="one round of one second")
     parser.add_argument("--server-cpu", type=int, default=0, help="core of servers (%(default)s)")
     parser.add_argument("--load-cpu", type=int, default=1, help="core of the load (%(default)s)")
@@ -64,7 +111,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--live", action="store_true", help="ask for nothing in a partial run too")
     parser.add_argument("--write", action="store_true", help="write the page after a partial run")
     parser.add_argument("--date", default=today(), help="shown on the page (%(default)s)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 1
+    options.seconds = options.seconds or (4 if options.peers is None else 2)
+    options.rounds = options.rounds or (scaling.ROUNDS if options.scaling else ROUNDS)
+    return options
 
 
 def today() -> str:
@@ -75,12 +127,45 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def bench(options: argparse.Namespace) -> None:
-    if options.quick:
-        options.rounds, options.seconds = 1, 1
-    partial = bool(options.quick or options.only or options.servers)
+def planned(options: argparse.Namespace) -> measure.Plan:
     plan = measure.Plan(options.rounds, options.seconds, options.server_cpu, options.load_cpu, WORK)
     measure.check_cores(plan)
+    return plan
+
+
+def bench_peers(options: argparse.Namespace) -> None:
+    """inferd against the other servers, each in an environment of its own."""
+    plan = planned(options)
+    load.require(load.WRK)
+    make_folder()
+    os.sched_setaffinity(0, {options.load_cpu})
+    tasks, found = against.prepare(plan, options.peers, say)
+    against.compare(plan, tasks, found, say)
+    say(f"\n{against_report.text(found)}\n")
+    if (options.peers or options.quick) and not options.write:
+        say(PARTIAL)
+        return
+    shown = against_report.Setting(options.date, machine.facts(), plan.rounds, plan.seconds)
+    put("peers", against_report.markdown(found, shown))
+
+
+def bench_scaling(options: argparse.Namespace) -> None:
+    """Two workers against one."""
+    plan = planned(options)
+    load.require(load.WRK)
+    (case,) = prepare([scaling.CASE])
+    found = scaling.compare(plan, case, say)
+    say(f"\n{scaling.text(found)}\n")
+    if options.quick and not options.write:
+        say(PARTIAL)
+        return
+    put("scaling", scaling.markdown(found, machine.facts(), options.date))
+
+
+def bench(options: argparse.Namespace) -> None:
+    """inferd, its ceiling and the usual app."""
+    partial = bool(options.quick or options.only or options.servers)
+    plan = planned(options)
     chosen = contenders.choose(options.servers)
     with_live = options.live or not partial
     for tool in tools(chosen + list(contenders.LIVE if with_live else ())):
@@ -98,9 +183,9 @@ def bench(options: argparse.Namespace) -> None:
     carried: list[Transfer] = []
     if options.tensors or not partial:
         say("binary tensors")
-        carried = tensors.measure(WORK, plan.rounds, plan.seconds, plan.server_cpu, say)
+        carried = tensors.measure(WORK, plan.rounds, plan.seconds, options.server_cpu, say)
     if partial and not options.write:
-        say("A partial run: docs/performance.md stays as it is (--write changes it).")
+        say(PARTIAL)
     else:
         write(report.Found(tables, begun, carried, live), plan, options.date)
 
@@ -119,11 +204,15 @@ def write(found: report.Found, plan: measure.Plan, day: str) -> None:
     )
     first = found.tables[0]
     lines = commands.repeat(plan, first.case, [row.contender for row in first.rows])
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(report.markdown(found, setting, lines))
+    put("servers", report.markdown(found, setting, lines))
     caption = f"{setting.facts['CPU']}, one core for the server, {day}"
     PICTURE.write_text(chart.svg(found.tables, caption))
-    say(f"wrote {PAGE.relative_to(ROOT)} and {PICTURE.relative_to(ROOT)}")
+    say(f"wrote {PICTURE.relative_to(ROOT)}")
+
+
+def put(part: str, text: str) -> None:
+    page.put(PAGE, part, text)
+    say(f"wrote the part {part!r} of {PAGE.relative_to(ROOT)}")
 
 
 def say(line: str) -> None:
@@ -136,9 +225,13 @@ def prepare(only: list[str] | None) -> list[Case]:
         msg = f"got cases {unknown}, expected some of {known}"
         raise BenchError(msg)
     say(f"models and payloads in {WORK.relative_to(ROOT)}/ (trained on the first run)")
+    make_folder()
+    return models.prepare(WORK, only or known)
+
+
+def make_folder() -> None:
     WORK.mkdir(exist_ok=True)
     (WORK / ".gitignore").write_text("*\n")
-    return models.prepare(WORK, only or known)
 
 
 def tools(chosen: list[Contender]) -> list[load.Tool]:
@@ -197,14 +290,13 @@ class Progress:
 
     def ended(self, run: Run, ratio: float | None) -> None:
         self.done += 1
-        left = results.remaining(self.done, self.total, time.monotonic() - self.start) or 0.0
-        minutes, seconds = divmod(round(left), 60)
+        left = results.to_go(self.done, self.total, time.monotonic() - self.start)
         shown = "" if ratio is None else f"ratio {ratio:.4f}"
         head = f"\r  [{self.done:3}/{self.total}] round {run.round}/{self.rounds}"
         say(
             f"{head}  {run.contender:16}{run.rate:10,.1f} req/s  {shown:12}  "
             f"p99 {run.p99 * 1e3:9,.2f} ms  "
-            f"CPU {run.cpu * 1e6:9,.1f} us  {minutes:3}:{seconds:02} to go"
+            f"CPU {run.cpu * 1e6:9,.1f} us  {left}"
         )
 
 

@@ -9,7 +9,6 @@ from bench.messages import PREFIX
 
 SECONDS = 60.0
 RIGHT: Final = ("200", "OK")
-NOT_READY: Final = ("503",)
 
 
 class Unreachable(Exception):
@@ -18,14 +17,14 @@ class Unreachable(Exception):
 
 def ask(dialect: Dialect, url: str, question: Question) -> tuple[str, bytes]:
     """The status, a number of HTTP or a name of gRPC, and the answer. Raises Unreachable."""
-    return _call(url, question) if dialect in GRPC else _post(url, question)
+    return _call(url, question) if dialect in GRPC else _send(url, question)
 
 
-def _post(url: str, question: Question) -> tuple[str, bytes]:
+def _send(url: str, question: Question) -> tuple[str, bytes]:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=SECONDS)
     try:
-        connection.request("POST", parts.path, question.body, question.headers)
+        connection.request(question.method, parts.path, question.body, question.headers)
         response = connection.getresponse()
         return str(response.status), response.read()
     except (OSError, http.client.HTTPException) as error:

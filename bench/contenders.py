@@ -25,6 +25,10 @@ class Contender:
     models: tuple[str, ...] = ()
     """Those that it is measured with; empty: all."""
     environment: dict[str, str] = field(default_factory=dict)
+    restless: bool = False
+    """It works although nobody asks, so nobody waits until it does not."""
+    not_ready: tuple[str, ...] = ("503",)
+    """What it answers while it starts."""
 
     def command(self, case: Case, port: int) -> list[str]:
         return [_fill(part, case, port) for part in self.argv]
@@ -240,7 +244,7 @@ LIVE = (
         TRITON,
         "Triton",
         f"NVIDIA's server, in C++, from the wheel {WHEEL}, with no model",
-        (PYTHON, "-m", "bench.servers.triton", "{port}"),
+        (PYTHON, "-m", "bench.servers.triton", "--grpc", "{port}"),
     ),
 )
 """Asked for nothing: what the way to a server costs."""

@@ -8,12 +8,25 @@ from typing import Any, Literal
 from bench import messages
 
 Dialect = Literal[
-    "oip", "oip-binary", "plain", "tfserving", "kserve", "mlflow", "grpc", "grpc-live"
+    "oip",
+    "oip-binary",
+    "plain",
+    "tfserving",
+    "kserve",
+    "mlflow",
+    "grpc",
+    "grpc-live",
+    "mlserver",
+    "label",
+    "labels",
+    "add-sub",
+    "live",
 ]
 
 JSON_TYPE = {"content-type": "application/json"}
 JSON_LENGTH = "Inference-Header-Content-Length"
 GRPC: tuple[Dialect, ...] = ("grpc", "grpc-live")
+LABELS_ALONE: tuple[Dialect, ...] = ("kserve", "mlflow", "mlserver", "label", "labels", "add-sub")
 GRPC_TYPE = {"content-type": "application/grpc", "te": "trailers"}
 
 
@@ -23,6 +36,7 @@ class Question:
 
     body: bytes
     headers: dict[str, str] = field(default_factory=lambda: JSON_TYPE)
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -41,20 +55,32 @@ def question(dialect: Dialect, rows: list[list[float]], model: str) -> Question:
 
 
 def _http_question(dialect: Dialect, rows: list[list[float]]) -> Question:
+    if dialect == "oip-binary":
+        return _binary(rows)
+    if dialect == "live":
+        return Question(b"", {}, "GET")
+    return Question(_compact(_document(dialect, rows)))
+
+
+def _document(dialect: Dialect, rows: list[list[float]]) -> dict[str, Any]:
     match dialect:
-        case "oip":
-            return Question(_compact(_oip(rows)))
-        case "oip-binary":
-            return _binary(rows)
-        case "plain":
-            return Question(_compact({"features": rows[0] if len(rows) == 1 else rows}))
+        case "oip" | "mlserver":
+            return _oip(rows)
+        case "plain" | "label":
+            return {"features": rows[0] if len(rows) == 1 else rows}
+        case "labels":
+            return {"features": rows}
+        case "add-sub":
+            return _add_sub(rows)
         case "tfserving" | "kserve":
-            return Question(_compact({"instances": rows}))
+            return {"instances": rows}
         case _:  # mlflow
-            return Question(_compact({"inputs": rows}))
+            return {"inputs": rows}
 
 
 def read(dialect: Dialect, reply: bytes) -> Answer:
+    if dialect == "live":
+        return Answer([], 0)
     if dialect == "oip-binary":
         return _read_binary(reply)
     if dialect == "grpc":
@@ -66,6 +92,8 @@ def read(dialect: Dialect, reply: bytes) -> Answer:
 
 def _read_json(dialect: Dialect, reply: bytes) -> Answer:
     document = json.loads(reply)
+    if dialect in LABELS_ALONE:
+        return Answer(_labels(dialect, document), 0)
     match dialect:
         case "oip":
             labels, probabilities = (output["data"] for output in document["outputs"])
@@ -73,19 +101,31 @@ def _read_json(dialect: Dialect, reply: bytes) -> Answer:
         case "tfserving":
             rows = document["predictions"]
             return Answer([r["label"] for r in rows], sum(len(r["probabilities"]) for r in rows))
-        case "kserve" | "mlflow":
-            return Answer(document["predictions"], 0)
         case _:  # plain
             return _read_plain(document)
 
 
+def _labels(dialect: Dialect, document: Any) -> Any:
+    match dialect:
+        case "label":
+            return [document["prediction"]]
+        case "labels":
+            return document
+        case "mlserver":
+            return document["outputs"][0]["data"]
+        case "add-sub":
+            found = {output["name"]: output["data"] for output in document["outputs"]}
+            return [*found["OUTPUT0"], *found["OUTPUT1"]]
+        case _:  # kserve, mlflow
+            return document["predictions"]
+
+
 def expected(dialect: Dialect, labels: list[int], classes: int) -> Answer:
-    """The right answer: two dialects tell what a scikit-learn model's `predict` does, one nothing
-    of a model."""
-    if dialect == "grpc-live":
+    """The right answer: some dialects tell what a scikit-learn model's `predict` does, and some
+    nothing of a model."""
+    if dialect in ("grpc-live", "live"):
         return Answer([], 0)
-    probabilities = 0 if dialect in ("kserve", "mlflow") else len(labels) * classes
-    return Answer(labels, probabilities)
+    return Answer(labels, 0 if dialect in LABELS_ALONE else len(labels) * classes)
 
 
 def _compact(document: Any) -> bytes:
@@ -96,6 +136,16 @@ def _oip(rows: list[list[float]]) -> dict[str, Any]:
     data = [value for row in rows for value in row]
     shape = [len(rows), len(rows[0])]
     return {"inputs": [{"name": "X", "shape": shape, "datatype": "FP32", "data": data}]}
+
+
+def _add_sub(rows: list[list[float]]) -> dict[str, Any]:
+    """Two tensors of one row each."""
+    return {
+        "inputs": [
+            {"name": f"INPUT{number}", "shape": [len(row)], "datatype": "FP32", "data": row}
+            for number, row in enumerate(rows)
+        ]
+    }
 
 
 def _binary(rows: list[list[float]]) -> Question:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.dialects import Question
 from bench.errors import BenchError
-from bench.seen import CONNECTIONS, LoadResult, whole_seconds
+from bench.seen import CONNECTIONS, Cores, LoadResult, whole_seconds
 
 CLIENTS = 8  # connections; the requests that are under way are spread over them
 
@@ -34,7 +34,7 @@ def times(body_path: Path | str) -> Path:
 
 
 def command(
-    url: str, question: Question, body_path: Path | str, seconds: float, cpu: int
+    url: str, question: Question, body_path: Path | str, seconds: float, cpu: Cores
 ) -> list[str]:
     """Without h2load's own warm-up, whose bytes it would count too; the server is warm."""
     streams = CONNECTIONS // CLIENTS

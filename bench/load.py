@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import h2load, wrk
 from bench.dialects import GRPC, Dialect, Question
 from bench.errors import BenchError
-from bench.seen import LoadResult
+from bench.seen import Cores, LoadResult
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Tool:
     suffix: str
     """Of the file that says what is asked."""
     write: Callable[[Question], bytes]
-    command: Callable[[str, Question, Path | str, float, int], list[str]]
+    command: Callable[[str, Question, Path | str, float, Cores], list[str]]
     parse: Callable[[str, Path], LoadResult]
     """Also from what it wrote beside the file."""
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +24,8 @@ PACKAGES = (
     "scikit-learn",
     "skl2onnx",
 )
+ABSENT = "not installed"
+MACHINE = ("CPU", "Cores", "Kernel", "Python", "wrk")
 
 
 def facts() -> dict[str, str]:
@@ -38,6 +41,16 @@ def facts() -> dict[str, str]:
     return machine | {package: package_version(package) for package in PACKAGES}
 
 
+def describe() -> str:
+    """This machine in a line."""
+    return in_a_line(facts())
+
+
+def in_a_line(found: dict[str, str]) -> str:
+    """Those that belong to the machine and not to a server."""
+    return ", ".join(f"{name} {found[name]}" for name in MACHINE if name in found)
+
+
 def cpu_model(cpuinfo: str) -> str | None:
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
@@ -50,10 +63,12 @@ def package_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return ABSENT
 
 
 def wrk_version() -> str:
+    if shutil.which("wrk") is None:
+        return ABSENT
     # wrk prints its version above its usage and ends with 1.
     done = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
     words = done.stdout.split()
@@ -61,6 +76,8 @@ def wrk_version() -> str:
 
 
 def h2load_version() -> str:
+    if shutil.which("h2load") is None:
+        return ABSENT
     # "h2load nghttp2/1.52.0"
     done = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=False)
     return done.stdout.strip().rpartition("/")[2] or "unknown"

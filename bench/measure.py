@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.messages import PREFIX
 from bench.models import Case
 from bench.results import Run
-from bench.seen import CONNECTIONS, LoadResult
+from bench.seen import CONNECTIONS, Cores, LoadResult
 
 WARM_UP = 1.0
 # A lap is one answer on every connection. Over fewer laps a closed loop's latencies are those of
@@ -30,8 +30,8 @@ class Plan:
 
     rounds: int
     seconds: float
-    server_cpu: int
-    load_cpu: int
+    server_cpu: Cores
+    load_cpu: Cores
     folder: Path
 
 
@@ -80,9 +80,16 @@ def measure(
                 for server, seconds, slices in zip(servers, lengths, seen, strict=True):
                     if turn < len(seconds):
                         listener.running(server.contender.name, number)
-                        slices.append(_one_slice(plan, server, seconds[turn]))
+                        slices.append(one_slice(plan, server, seconds[turn]))
             for server, slices in zip(servers, seen, strict=True):
                 yield together(case.name, server.contender.name, number, slices)
+
+
+def one_round(plan: Plan, server: process.Server, number: int) -> Run:
+    """A round of a server that nobody takes turns with."""
+    seconds = duration(plan.seconds, server.check())
+    seen = one_slice(plan, server, seconds)
+    return together(server.case.name, server.contender.name, number, [seen])
 
 
 def script_path(plan: Plan, case: Case, contender: Contender) -> Path:
@@ -101,13 +108,18 @@ def _start(
 ) -> process.Server:
     """Start and warm one server; leave it idle."""
     listener.warming(contender.name)
-    server = stack.enter_context(process.running(contender, case, plan.server_cpu, plan.folder))
-    server.check()
-    path = script_path(plan, case, contender)
-    path.write_bytes(load.tool(contender.dialect).write(server.question))
-    _load(plan, server, WARM_UP)
-    server.settle()
-    return server
+    return stack.enter_context(warm(plan, case, contender))
+
+
+@contextmanager
+def warm(plan: Plan, case: Case, contender: Contender) -> Iterator[process.Server]:
+    """A server that has been under load, and has nothing left to do."""
+    with process.running(contender, case, plan.server_cpu, plan.folder) as server:
+        path = script_path(plan, case, contender)
+        path.write_bytes(load.tool(contender.dialect).write(server.question))
+        _load(plan, server, duration(WARM_UP, server.check()))
+        server.settle()
+        yield server
 
 
 def _slices(plan: Plan, server: process.Server) -> list[float]:
@@ -116,7 +128,7 @@ def _slices(plan: Plan, server: process.Server) -> list[float]:
     return [seconds] if seconds > plan.seconds else [plan.seconds / SLICES] * SLICES
 
 
-def _one_slice(plan: Plan, server: process.Server, seconds: float) -> Slice:
+def one_slice(plan: Plan, server: process.Server, seconds: float) -> Slice:
     before = server.cpu_seconds()
     seen = _load(plan, server, seconds)
     used = server.cpu_seconds() - before

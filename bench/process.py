@@ -17,13 +17,16 @@ from bench.contenders import Contender
 from bench.dialects import Question
 from bench.errors import BenchError
 from bench.models import Case
+from bench.seen import Cores
 
 ROOT = Path(__file__).resolve().parent.parent
-START_LIMIT = 60.0
+START_LIMIT = 120.0
 STOP_LIMIT = 10.0
 # A run of a slow server leaves a full set of requests behind, each of which it still answers.
 IDLE_LIMIT = 120.0
 IDLE_WINDOW = 0.25
+REST = 1.0
+"""Seconds for a server that never idles."""
 # One tick of the kernel's accounting: an idle server may show it, a working one shows 25.
 IDLE_CPU = 0.011
 
@@ -46,24 +49,36 @@ class Server:
         return self.contender.url(self.case, self.port)
 
     def cpu_seconds(self) -> float:
-        return sum(t.user + t.system for t in (p.cpu_times() for p in self._tree()))
+        total = 0.0
+        for process in tree(self.process.pid):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
 
     def memory(self) -> int:
-        return sum(p.memory_info().rss for p in self._tree())
-
-    def _tree(self) -> list[psutil.Process]:
-        root = psutil.Process(self.process.pid)
-        return [root, *root.children(recursive=True)]
+        total = 0
+        for process in tree(self.process.pid):
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+        return total
 
     def check(self) -> float:
         """Ask once; return the seconds it took. A wrong status or answer is an error."""
         start = time.perf_counter()
-        status, reply = asking.ask(self.contender.dialect, self.url, self.question)
+        try:
+            status, reply = asking.ask(self.contender.dialect, self.url, self.question)
+        except asking.Unreachable as error:
+            raise BenchError(f"{self._where()} answers no more: {error.__cause__}") from error
         took = time.perf_counter() - start
         if status not in asking.RIGHT:
             msg = f"{self._where()} answered {status}, expected 200: {reply[:300]!r}"
             raise BenchError(msg)
-        answer = dialects.read(self.contender.dialect, reply)
+        try:
+            answer = dialects.read(self.contender.dialect, reply)
+        except (LookupError, TypeError, ValueError) as error:
+            msg = f"{self._where()} answered what is no {self.contender.dialect}: {reply[:300]!r}"
+            raise BenchError(msg) from error
         expected = dialects.expected(self.contender.dialect, self.case.labels, self.case.classes)
         if answer != expected:
             msg = f"{self._where()} answered {answer}, expected {expected}"
@@ -73,6 +88,9 @@ class Server:
 
     def settle(self) -> None:
         """Wait until the server has nothing left to do."""
+        if self.contender.restless:
+            time.sleep(REST)
+            return
         _poll(self._is_idle, IDLE_LIMIT, f"{self._where()} still uses its core while idle")
 
     def wait_ready(self) -> None:
@@ -92,14 +110,14 @@ class Server:
             status, _ = asking.ask(self.contender.dialect, self.url, self.question)
         except asking.Unreachable:
             return False
-        return status not in asking.NOT_READY
+        return status not in self.contender.not_ready
 
     def _where(self) -> str:
         return f"{self.contender.name} ({self.case.name})"
 
 
 @contextmanager
-def running(contender: Contender, case: Case, cpu: int, folder: Path) -> Iterator[Server]:
+def running(contender: Contender, case: Case, cpu: Cores, folder: Path) -> Iterator[Server]:
     """Start a server on its core; stop it, with all that it started, in the end."""
     port, log = free_port(), folder / f"{case.name}-{contender.name}.log"
     argv = ["taskset", "-c", str(cpu), *contender.command(case, port)]
@@ -120,6 +138,15 @@ def running(contender: Contender, case: Case, cpu: int, folder: Path) -> Iterato
         yield server
     finally:
         _stop(process)
+
+
+def tree(root: int) -> list[psutil.Process]:
+    """A process and all that it started; nothing where it has ended."""
+    try:
+        first = psutil.Process(root)
+        return [first, *first.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def free_port() -> int:
@@ -145,10 +172,14 @@ def _poll(done: Callable[[], bool], limit: float, fault: str) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    started = tree(process.pid)
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_LIMIT)
     _kill_group(process.pid)
+    for each in started:  # some make groups of their own
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
     process.wait()
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench import layout
 from bench.contenders import Contender
 from bench.h2load import CLIENTS
 from bench.results import Ratio, Row, Table
+from bench.seen import Cores
 from bench.starts import WAYS, Start
 from bench.tensors import WAYS as WAYS_OF_TENSORS
 from bench.tensors import Transfer
@@ -86,15 +88,15 @@ class Setting:
     laps: int
     longest: float
     connections: int
-    server_cpu: int
-    load_cpu: int
+    server_cpu: Cores
+    load_cpu: Cores
 
 
 def text(tables: Sequence[Table]) -> str:
     """All cases, aligned for a terminal."""
     return "\n\n".join(
         f"{table.case.name}: {_rows_in_words(table)} - {table.case.title}\n"
-        + _aligned([list(HEADINGS), *(_cells(row) for row in table.rows)])
+        + layout.aligned([list(HEADINGS), *(_cells(row) for row in table.rows)])
         for table in tables
     )
 
@@ -131,7 +133,7 @@ def _summary(tables: Sequence[Table]) -> str:
         if contender.ceiling:
             own = [[row for row in table.rows if row.contender == contender] for table in tables]
             lines.append([contender.title, *(_ratio(r[0].ratio) if r else "-" for r in own)])
-    return _table(head, lines)
+    return layout.markdown(head, lines)
 
 
 def _contenders(tables: Sequence[Table]) -> list[Contender]:
@@ -141,7 +143,7 @@ def _contenders(tables: Sequence[Table]) -> list[Contender]:
 
 def _section(table: Table) -> str:
     head = f"### {table.case.model}, {_rows_in_words(table)}\n\n{table.case.title}.\n\n"
-    return head + _table(list(HEADINGS), [_cells(row) for row in table.rows])
+    return head + layout.markdown(list(HEADINGS), [_cells(row) for row in table.rows])
 
 
 def _live(live: Live) -> str:
@@ -153,13 +155,13 @@ def _live(live: Live) -> str:
     if live.left_out:
         lines.append(f"- Triton is not measured here: {live.left_out}")
     about = "\n".join(lines)
-    return f"## An empty call\n\n{note}\n\n{_table(*_live_cells(live))}\n\n{about}"
+    return f"## An empty call\n\n{note}\n\n{layout.markdown(*_live_cells(live))}\n\n{about}"
 
 
 def live_text(live: Live) -> str:
     """The same for a terminal."""
     head, lines = _live_cells(live)
-    return _aligned([head, *lines])
+    return layout.aligned([head, *lines])
 
 
 def _live_cells(live: Live) -> tuple[list[str], list[list[str]]]:
@@ -182,7 +184,7 @@ def _transfers(transfers: Sequence[Transfer]) -> str:
     head = ["tensor"]
     for way in WAYS_OF_TENSORS:
         head += [f"{way}, inferd GB/s", "socket GB/s", "ratio"]
-    return f"## Binary tensors\n\n{note}\n\n{_table(head, tensor_cells(transfers))}"
+    return f"## Binary tensors\n\n{note}\n\n{layout.markdown(head, tensor_cells(transfers))}"
 
 
 def _starts(starts: Sequence[Start]) -> str:
@@ -192,7 +194,7 @@ def _starts(starts: Sequence[Start]) -> str:
         " compiled form proved against it, at the first start; later starts find it in the cache"
         " and open neither the pickle nor scikit-learn."
     )
-    return f"## What a start costs\n\n{note}\n\n{_table(['model', *WAYS], lines)}"
+    return f"## What a start costs\n\n{note}\n\n{layout.markdown(['model', *WAYS], lines)}"
 
 
 def starts_text(starts: Sequence[Start]) -> str:
@@ -215,7 +217,9 @@ def _servers(tables: Sequence[Table]) -> str:
 
 
 def _machine(setting: Setting) -> str:
-    facts = _table(["what", "which"], [list(fact) for fact in setting.facts.items()], rest="---")
+    facts = layout.markdown(
+        ["what", "which"], [list(fact) for fact in setting.facts.items()], rest="---"
+    )
     return f"## Machine\n\nMeasured on {setting.date}.\n\n{facts}"
 
 
@@ -241,21 +245,3 @@ def _ratio(ratio: Ratio | None) -> str:
 def _rows_in_words(table: Table) -> str:
     count = len(table.case.rows)
     return "1 row" if count == 1 else f"{count} rows"
-
-
-def _table(head: list[str], lines: list[list[str]], rest: str = "---:") -> str:
-    """A Markdown table; `rest` is the alignment of all columns but the first."""
-    rule = ["---"] + [rest] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
-
-
-def _aligned(lines: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  "
-        + cells[0].ljust(widths[0])
-        + "".join(
-            f"  {cell.rjust(width)}" for cell, width in zip(cells[1:], widths[1:], strict=True)
-        )
-        for cells in lines
-    )

@@ -93,3 +93,9 @@ def tables(
 def remaining(done: int, total: int, elapsed: float) -> float | None:
     """Seconds still to go, if the rest is as slow as what is done; None before the first."""
     return elapsed / done * (total - done) if done else None
+
+
+def to_go(done: int, total: int, elapsed: float) -> str:
+    """The same in minutes and seconds."""
+    minutes, seconds = divmod(round(remaining(done, total, elapsed) or 0.0), 60)
+    return f"{minutes:3}:{seconds:02} to go"

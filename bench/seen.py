@@ -5,6 +5,9 @@ from dataclasses import dataclass
 CONNECTIONS = 32
 """Requests that are under way at a time: over HTTP/1.1 each has a connection of its own."""
 
+Cores = int | str
+"""A core's number, or several as taskset takes them: 0,1."""
+
 
 @dataclass(frozen=True)
 class LoadResult:

@@ -1,15 +1,22 @@
 """Triton's own server, fetched once from PyPI: PyTriton's wheel for Linux on x86-64 has it."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+from bench import environments
+from bench.environments import Environment
 from bench.errors import BenchError
 
 WHEEL = "nvidia-pytriton==0.7.0"
 FOLDER = "triton"
 START = "pytriton/tritonserver/bin/tritonserver"
+STUBS, STUB = "python_backend_stubs", "triton_python_backend_stub"
+PACKAGES = Environment("triton", ("numpy==1.26.4",), models=False)
+"""Of numpy 2 the backend reads arrays wrongly: all their values are the first one."""
 LAST_WORDS = 300
 
 
@@ -25,6 +32,22 @@ def fetch(work: Path) -> None:
         unpack(_download(work), work / FOLDER)
         found.chmod(0o755)  # zip files know no permissions, as Python unpacks them
     _say(found)
+
+
+def give_python(work: Path, say: Callable[[str], None]) -> None:
+    """Have its python backend run this Python, with a numpy that it knows.
+
+    Raises BenchError where it does not know this Python.
+    """
+    environments.make(work, PACKAGES, say)
+    root = program(work).parents[1]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub, wanted = root / STUBS / version / STUB, root / "backends" / "python" / STUB
+    if not stub.exists():
+        known = sorted(folder.name for folder in (root / STUBS).glob("*"))
+        raise BenchError(f"Triton's python backend is for Python {known} and not for {version}")
+    shutil.copy(stub, wanted)
+    wanted.chmod(0o755)
 
 
 def _download(work: Path) -> Path:

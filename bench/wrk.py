@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.dialects import Question
 from bench.errors import BenchError
-from bench.seen import CONNECTIONS, LoadResult, whole_seconds
+from bench.seen import CONNECTIONS, Cores, LoadResult, whole_seconds
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m|h)\s*$", re.MULTILINE)
@@ -15,9 +15,10 @@ _STATUS = re.compile(r"^\s*Non-2xx or 3xx responses: (\d+)", re.MULTILINE)
 
 
 def write(question: Question) -> bytes:
-    """The script that posts it."""
+    """The script that sends it."""
     headers = [f'wrk.headers["{name}"] = "{text}"' for name, text in question.headers.items()]
-    lines = ['wrk.method = "POST"', *headers, f"wrk.body = {_quoted(question.body)}", ""]
+    lines = [f'wrk.method = "{question.method}"', *headers]
+    lines += [f"wrk.body = {_quoted(question.body)}", ""] if question.body else [""]
     return "\n".join(lines).encode()
 
 
@@ -30,7 +31,7 @@ def _quoted(body: bytes) -> str:
 
 
 def command(
-    url: str, question: Question, script_path: Path | str, seconds: float, cpu: int
+    url: str, question: Question, script_path: Path | str, seconds: float, cpu: Cores
 ) -> list[str]:
     """The script at *script_path* has the question."""
     # The longest time-out that makes sense: a slow answer is a result here and not an error.

@@ -20,6 +20,8 @@ ROWS = [[5.1, 3.5], [6.2, 2.9]]
         ("tfserving", ROWS, {"instances": ROWS}),
         ("kserve", ROWS[:1], {"instances": ROWS[:1]}),
         ("mlflow", ROWS, {"inputs": ROWS}),
+        ("label", ROWS[:1], {"features": ROWS[0]}),
+        ("labels", ROWS[:1], {"features": ROWS[:1]}),
         (
             "oip",
             ROWS,
@@ -35,7 +37,7 @@ ROWS = [[5.1, 3.5], [6.2, 2.9]]
             },
         ),
     ],
-    ids=["plain-one", "plain-many", "tfserving", "kserve", "mlflow", "oip"],
+    ids=["plain-one", "plain-many", "tfserving", "kserve", "mlflow", "label", "labels", "oip"],
 )
 def test_a_body_is_the_rows_in_the_dialects_words(
     dialect: Dialect, rows: list[list[float]], expected: object
@@ -62,9 +64,28 @@ def test_a_body_is_the_rows_in_the_dialects_words(
         ),
         ("kserve", {"predictions": [0, 2]}, Answer([0, 2], 0)),
         ("mlflow", {"predictions": [0, 2]}, Answer([0, 2], 0)),
+        ("label", {"prediction": 2}, Answer([2], 0)),
+        ("labels", [2], Answer([2], 0)),
+        ("mlserver", {"outputs": [{"name": "predict", "data": [2]}]}, Answer([2], 0)),
+        (
+            "add-sub",
+            {"outputs": [{"name": "OUTPUT1", "data": [2.0]}, {"name": "OUTPUT0", "data": [1.0]}]},
+            Answer([1, 2], 0),
+        ),
         ("oip", {"outputs": [{"data": [0, 2]}, {"data": [0.9, 0.1, 0.2, 0.8]}]}, Answer([0, 2], 4)),
     ],
-    ids=["plain-one", "plain-many", "tfserving", "kserve", "mlflow", "oip"],
+    ids=[
+        "plain-one",
+        "plain-many",
+        "tfserving",
+        "kserve",
+        "mlflow",
+        "label",
+        "labels",
+        "mlserver",
+        "add-sub",
+        "oip",
+    ],
 )
 def test_an_answer_is_labels_and_a_number_of_probabilities(
     dialect: Dialect, reply: object, expected: Answer

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -89,6 +91,21 @@ def test_a_wrong_answer_stops_the_benchmark(
         server.check()
 
 
+def test_a_server_that_is_gone_or_says_something_else_is_a_bench_error(
+    make_toy: MakeToy, make_case: Callable[[int], Case], tmp_path: Path
+) -> None:
+    """One of many servers that fails must not end the whole with a stack trace."""
+    toy = make_toy()
+    with process.running(toy, make_case(1), CORE, tmp_path) as server:
+        other = replace(server, contender=replace(toy, dialect="mlserver"))
+        with pytest.raises(BenchError, match="answered what is no mlserver"):
+            other.check()
+        server.process.kill()
+        server.process.wait()
+        with pytest.raises(BenchError, match=r"toy \(forest-1\) answers no more"):
+            server.check()
+
+
 def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(
     make_toy: MakeToy, make_case: Callable[[int], Case], tmp_path: Path
 ) -> None:
@@ -100,3 +117,22 @@ def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(
         process.running(toy, make_case(1), CORE, tmp_path),
     ):
         pytest.fail("a server that ended was taken for a running one")
+
+
+def test_what_left_the_servers_session_ends_with_it(
+    make_toy: MakeToy, make_case: Callable[[int], Case], tmp_path: Path
+) -> None:
+    """A server may start processes in sessions of their own, as Ray does."""
+    toy, noted = make_toy(), tmp_path / "child"
+    begin = (
+        "import pathlib, subprocess\n"
+        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"pathlib.Path({str(noted)!r}).write_text(str(child.pid))\n"
+    )
+    (tmp_path / "toy.py").write_text(begin + TOY)
+    with process.running(toy, make_case(1), CORE, tmp_path):
+        child = psutil.Process(int(noted.read_text()))
+        assert child.is_running()
+    deadline = time.monotonic() + 10
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline

@@ -100,3 +100,8 @@ def test_the_script_holds_memory_byte_by_byte_and_every_header() -> None:
     text = wrk.write(Question(b'\x00"\xff1', {"a-length": "4"}))
     assert b'wrk.body = "\\000\\034\\255\\049"\n' in text
     assert b'wrk.headers["a-length"] = "4"\n' in text
+
+
+def test_a_question_without_a_body_is_asked_by_its_own_method() -> None:
+    """Whether a server lives is asked with GET."""
+    assert wrk.write(Question(b"", {}, "GET")) == b'wrk.method = "GET"\n'
