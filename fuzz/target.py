@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from fuzz.request import MAIN
 
@@ -16,8 +17,8 @@ DOORS = ("tfserving", "triton", "kserve")
 START_SECONDS = 60.0
 STOP_SECONDS = 45.0
 ALARMS = (b"Traceback", b"ERROR", b"CRITICAL", b"Exception", b"Warning: ")
-LIMITS = {"max-body-bytes": "4194304"}
-"""Small enough that what is too large can be sent often."""
+LIMITS = {"max-body-bytes": "4194304", "workers": "1"}
+"""Small enough that what is too large can be sent often; and one memory to watch."""
 
 
 class Target:
@@ -53,14 +54,12 @@ class Target:
         return self._process.poll() is None
 
     def memory(self) -> int:
-        """Bytes that it holds."""
-        import psutil
-
-        return int(psutil.Process(self._process.pid).memory_info().rss)
+        """Bytes that its processes hold."""
+        return sum(int(each.memory_info().rss) for each in self._processes())
 
     def descriptors(self) -> int:
-        """Files and sockets that it holds."""
-        return len(os.listdir(f"/proc/{self._process.pid}/fd"))
+        """Files and sockets that they hold."""
+        return sum(each.num_fds() for each in self._processes())
 
     def complaints(self) -> list[str]:
         """The lines of its log since the last call that tell of a fault."""
@@ -86,6 +85,13 @@ class Target:
         finally:
             if self._process.stdout:
                 self._process.stdout.close()
+
+    def _processes(self) -> Sequence[Any]:
+        """The supervisor, and who answers."""
+        import psutil
+
+        supervisor = psutil.Process(self._process.pid)
+        return [supervisor, *supervisor.children(recursive=True)]
 
     def _port(self) -> int:
         """The port that the banner's first line tells."""

@@ -1,0 +1,1 @@
+"""A server under mixed load for long, while it is changed and its processes are killed."""
