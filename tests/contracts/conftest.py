@@ -89,6 +89,56 @@ CATBOOST: dict[str, Callable[[Path], Any]] = {
     "regressor": _catboost(catboost.CatBoostRegressor(), Y),
 }
 
+PYTHON_CLASSIFIER = '''
+"""A model in Python: which of two columns is the larger, and how sure that is."""
+import numpy as np
+from inferd import Signature, TensorSpec
+
+class Larger:
+    signature = Signature(
+        [TensorSpec("X", "FP32", (-1, 2))],
+        [TensorSpec("label", "INT64", (-1,)), TensorSpec("probability", "FP32", (-1, 2))],
+        batch_axis=0,
+    )
+
+    def predict(self, inputs):
+        X = inputs["X"]
+        X -= X.max(axis=1, keepdims=True)
+        scores = np.exp(X)
+        return {
+            "probability": scores / scores.sum(axis=1, keepdims=True),
+            "label": scores.argmax(axis=1),
+            "beyond": "what nobody asks for",
+        }
+'''.lstrip()
+PYTHON_WORDS = """
+from inferd import Signature, TensorSpec
+
+class Shout:
+    signature = Signature(
+        [TensorSpec("word", "BYTES", (1,))], [TensorSpec("loud", "BYTES", (1,))]
+    )
+    example = {"word": ["hush"]}
+
+    def predict(self, inputs):
+        return {"loud": [inputs["word"][0].upper()]}
+"""
+PYTHON_PARTS = """
+from inferd import Signature, TensorSpec
+
+class Twice:
+    signature = Signature([TensorSpec("x", "INT64", (2,))], [TensorSpec("y", "INT64", (1,))])
+
+    def predict(self, inputs):
+        for at in range(2):
+            yield {"y": inputs["x"][at : at + 1]}
+"""
+PYTHON: dict[str, Callable[[Path], Any]] = {
+    "classifier": lambda path: path.write_text(PYTHON_CLASSIFIER),
+    "words": lambda path: path.write_text(PYTHON_WORDS),
+    "parts": lambda path: path.write_text(PYTHON_PARTS),
+}
+
 FORMATS: dict[str, tuple[str, dict[str, Callable[[Path], Any]]]] = {
     "onnx": (".onnx", ONNX),
     "sklearn": (".pkl", SKLEARN),
@@ -99,6 +149,7 @@ FORMATS: dict[str, tuple[str, dict[str, Callable[[Path], Any]]]] = {
     "xgboost": (".ubj", XGBOOST),
     "lightgbm": (".txt", LIGHTGBM),
     "catboost": (".cbm", CATBOOST),
+    "python": (".py", PYTHON),
 }
 """How each kind of model of a format is written, with the suffix of its files. A new runtime adds
 its own here, called as its file is; ``classifier`` is among them."""

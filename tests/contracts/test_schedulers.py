@@ -10,7 +10,7 @@ from inferd import plugins
 from inferd.calls import InferRequest
 from inferd.engine.cost import UNKNOWN, Cost
 from inferd.engine.schedulers.base import QueueStatistics, Scheduler, check_scheduler
-from inferd.spec import Batching
+from inferd.spec import Batching, QueuePolicy
 from inferd.tensors import Array
 from tests.unit.toys import (
     CountingReply,
@@ -76,7 +76,7 @@ def test_every_request_is_answered_once(name: str, cost: str, kind: type[ToyRunt
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_queue_refuses_and_answers(name: str) -> None:
     """A refusal is an answer too."""
-    replies = _check(name, ToyRuntime(), UNKNOWN, Batching(max_queue_size=3), 1)
+    replies = _check(name, ToyRuntime(), UNKNOWN, Batching(queue=QueuePolicy(max_queue_size=3)), 1)
     assert {type(e).__name__ for reply in replies for e in reply.errors} >= {"QueueFull"}
 
 

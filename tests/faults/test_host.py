@@ -17,10 +17,11 @@ import pytest
 
 from inferd.artifact import Artifact
 from inferd.errors import NotReady, RunFailed
-from inferd.runtimes import remote
-from inferd.runtimes.remote import RemoteRuntime
+from inferd.runtimes.remote import pool, process
+from inferd.runtimes.remote.runtime import RemoteRuntime
 from tests.unit import odd_runtime
 from tests.unit.odd_runtime import ABORT, ANSWER, HANG, HANGS, LEAVE, rows
+from tests.unit.python_files import COUNT, write
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 
@@ -83,7 +84,7 @@ def hangs(artifact: Artifact) -> bool:
 def hosts() -> list[psutil.Process]:
     """Our children that run a model."""
     children = psutil.Process().children()
-    return [each for each in children if remote.PROGRAM in _command(each)]
+    return [each for each in children if process.PROGRAM in _command(each)]
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -162,6 +163,55 @@ def test_a_model_that_ends_its_process(
     until(lambda: how in caplog.text, "the log tells of the end")
 
 
+def test_what_a_process_had_not_begun_another_runs(start: Callable[[int], RemoteRuntime]) -> None:
+    """A request that a process never read is answered by another one, as if nothing had been."""
+    runtime = start(2)
+    first = pid_of(runtime)
+    os.kill(first, signal.SIGSTOP)  # the last used is asked first: this one
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(pid_of, runtime)
+        until(lambda: unread(runtime) == 1, "the request is with the stopped process")
+        os.kill(first, signal.SIGKILL)
+        assert asking.result(DEADLINE) != first
+
+
+def test_a_lone_process_that_had_not_begun_is_replaced(
+    start: Callable[[int], RemoteRuntime],
+) -> None:
+    """The request waits for the process that comes in its place; a large one as well."""
+    runtime = start(1)
+    first = pid_of(runtime)
+    os.kill(first, signal.SIGSTOP)
+    many = np.full((400_000, 2), 100.0)
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(runtime.run, {"X": many}, ["Y"])
+        until(lambda: unread(runtime) == 1, "the request is with the stopped process")
+        os.kill(first, signal.SIGKILL)
+        assert np.array_equal(asking.result(DEADLINE)["Y"], many * 2)
+    assert pid_of(runtime) != first
+
+
+def unread(runtime: RemoteRuntime) -> int:
+    """How many processes were taken by requests."""
+    return runtime._pool.size - len(runtime._pool._free)
+
+
+def test_a_process_that_ends_among_parts(tmp_path: Path) -> None:
+    """The stream fails after the parts that came, and another process answers the next one."""
+    artifact = Artifact(write(tmp_path, COUNT), trusted=True)
+    runtime = RemoteRuntime.start(artifact, "python", 1)
+    try:
+        inputs = {"upto": np.array([3]), "seconds": np.zeros(1)}
+        parts = runtime.stream(inputs, ["number"])
+        assert next(parts)["number"].tolist() == [0]
+        hosts()[0].kill()
+        with pytest.raises(RunFailed, match="ended while it had this request"):
+            list(parts)
+        assert len(list(runtime.stream(inputs, ["number"]))) == 3
+    finally:
+        runtime.close()
+
+
 def test_an_idle_process_is_replaced(start: Callable[[int], RemoteRuntime]) -> None:
     """A process that ends while it has nothing to do costs no request."""
     runtime = start(1)
@@ -184,7 +234,7 @@ def test_no_process_is_not_ready(
     start: Callable[[int], RemoteRuntime], artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where none can be started again, requests are refused after a while, until one can."""
-    monkeypatch.setattr(remote, "PATIENCE", 0.5)
+    monkeypatch.setattr(pool, "PATIENCE", 0.5)
     runtime = start(1)
     first = pid_of(runtime)
     away = artifact.path.rename(artifact.path.with_suffix(".away"))
@@ -193,7 +243,7 @@ def test_no_process_is_not_ready(
     with pytest.raises(NotReady):
         runtime.run(rows(ANSWER), ["Y"])
     away.rename(artifact.path)
-    monkeypatch.setattr(remote, "PATIENCE", DEADLINE)
+    monkeypatch.setattr(pool, "PATIENCE", DEADLINE)
     assert pid_of(runtime) != first
 
 
@@ -204,7 +254,7 @@ def test_another_file_is_not_served_in_its_place(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A version never changes: a process that ended is not replaced by one with another model."""
-    monkeypatch.setattr(remote, "PATIENCE", 0.5)
+    monkeypatch.setattr(pool, "PATIENCE", 0.5)
     runtime = start(1)
     artifact.path.write_text("another")
     with pytest.raises(RunFailed):
@@ -244,7 +294,7 @@ PARENT = """
 import sys, threading
 from pathlib import Path
 from inferd.artifact import Artifact
-from inferd.runtimes.remote import RemoteRuntime
+from inferd.runtimes.remote.runtime import RemoteRuntime
 from tests.unit.odd_runtime import ANSWER, HANG, rows
 
 runtime = RemoteRuntime.start(Artifact(Path(sys.argv[1])), "odd", 1)

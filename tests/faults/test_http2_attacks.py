@@ -38,14 +38,14 @@ READ_TIMEOUT = KEEP_ALIVE = 1
 
 
 class Target(NamedTuple):
-    """A server in a process of its own."""
+    """A server with one worker."""
 
     port: int
-    process: psutil.Process
+    processes: list[psutil.Process]
 
     def memory(self) -> int:
         """Bytes that it holds."""
-        return int(self.process.memory_info().rss)
+        return sum(int(each.memory_info().rss) for each in self.processes)
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +56,15 @@ def target(models: Models) -> Iterator[Target]:
         "keep-alive-seconds": KEEP_ALIVE,
         "max-body-bytes": MOST_BYTES,
         "port": 0,
+        "workers": 1,
     }
     words = [word for name, value in limits.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "inferd", "serve", str(models.iris), str(models.zeros)]
     with subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         port = int(process.stdout.readline().partition("127.0.0.1:")[2].split()[0])
-        target = Target(port, psutil.Process(process.pid))
+        supervisor = psutil.Process(process.pid)
+        target = Target(port, [supervisor, *supervisor.children()])
         Honest(target).measure(0.5)  # its first answers take longer
         alone = np.percentile(Honest(target).measure(0.5), 99)
         print(f"\n{'attack':<22}{'p99':>9}{'slowest':>10}{'memory':>10}  ended by")

@@ -232,7 +232,10 @@ def test_the_age_of_a_connection(models: Models, until: Any) -> None:
     """An old connection is left when its calls are answered, and its client takes another."""
     with (
         inferd.serve(
-            models.spin, inline_limit_microseconds=0, max_connection_age_seconds=0.01
+            models.spin,
+            models.iris,
+            inline_limit_microseconds=0,
+            max_connection_age_seconds=0.01,
         ) as server,
         channel_to(address_of(server)) as channel,
     ):
@@ -243,7 +246,7 @@ def test_the_age_of_a_connection(models: Models, until: Any) -> None:
         until(lambda: queue_of(server, "spin").running == 1)
         server._worker.pipeline.home.post(first.tick, first.service.now + 1)
         until(lambda: first.h2.is_leaving)
-        client.spin(1).result()
+        client.infer(request("iris", "X", models.rows[:1]), timeout=PATIENCE)
         assert not call.done()
         assert call.result()
         until(lambda: first not in connections(server))

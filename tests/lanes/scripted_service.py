@@ -167,14 +167,12 @@ class ScriptedService:
         self.ask(go)
 
     def drain(self) -> None:
-        """Begin to stop."""
+        """Begin to stop, and wait for nobody who has asked nothing."""
+        self.ask(self.service.part)
 
-        def go() -> None:
-            self.service.draining = True
-            for connection in tuple(self.service.connections):
-                connection.drain()
-
-        self.ask(go)
+    def warn(self) -> None:
+        """Begin to stop, and answer what clients send that cannot know of it yet."""
+        self.ask(self.service.warn)
 
     def close(self) -> None:
         """Stop, and cut what is left."""

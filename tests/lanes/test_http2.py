@@ -103,10 +103,12 @@ def test_who_never_closes_is_closed(rpc: RpcService, raw: OpenRaw, until: Until)
 
 
 def test_6_8_an_idle_connection_is_left(rpc: RpcService, speak: Open) -> None:
-    """A client without calls is told GOAWAY and closed (RFC 9113, section 6.8)."""
+    """A client without calls is told GOAWAY and closed, also where it answers no ping (RFC 9113,
+    section 6.8)."""
     client = speak(rpc.url)
     assert told(client.answer(client.call(ONE, ECHO))) == [b"echo"]
     rpc.tick(KEEP_ALIVE + 2)
+    rpc.tick(1)
     assert client.is_closed()
     assert client.goaway == http2.NO_ERROR
 
@@ -137,6 +139,9 @@ def test_9_1_an_old_connection_is_left(raw: OpenRaw, until: Until) -> None:
         assert client.reader.goaway is None
         rpc.tick(101)
         assert client.frame(http2.GOAWAY).code == http2.NO_ERROR
+        client.send(head(3, grpc_fields(ONE)) + http2.body(3, ECHO))  # on its way
+        assert client.answer(3).grpc == 0
+        rpc.tick(1)
         rpc.ask(lambda: finish(rpc.held[0], "done"))
         assert client.answer(1).grpc == 0
         assert client.left() == http2.NO_ERROR

@@ -416,3 +416,25 @@ def test_calls_are_not_slowed_by_their_number(calm: RpcService, raw: OpenRaw) ->
     client.send(data + http2.body(1, message(b"parts 1")))
     assert client.answer(1).grpc == 0
     assert time.monotonic() - started < 5
+
+
+def test_memory_that_follows_an_answer_is_a_part_of_its_message(
+    rpc: RpcService, speak: Open
+) -> None:
+    """A payload's tail is sent behind its body, in the same message, packed or not."""
+    client = speak(rpc.url)
+    packed = (b"grpc-encoding", b"gzip"), (b"grpc-accept-encoding", b"gzip")
+    for more in ((), packed):
+        call = client.call(ONE, message(b"tail"), more=more)
+        assert told(client.answer(call)) == [b"head,tail."]
+    call = client.call(PARTS, message(b"tail"))
+    assert told(client.answer(call)) == [b"head,tail.", b"[DONE]"]
+
+
+@pytest.mark.parametrize("size", [(1 << 17) - 1000, 1 << 17, 3_000_000])
+def test_a_large_answer_is_one_message(rpc: RpcService, speak: Open, size: int) -> None:
+    """Its prefix may travel apart from it."""
+    client = speak(rpc.url)
+    for path in (ONE, PARTS):
+        call = client.call(path, message(b"much %d" % size))
+        assert told(client.answer(call))[0] == b'"%b"' % (b"x" * size)

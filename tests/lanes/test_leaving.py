@@ -5,17 +5,20 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from typing import Any
 
 import psutil
 import pytest
 
 import inferd
+from inferd.engine.schedulers.base import Scheduler
 from inferd.server.embedded import Server
 from tests.conftest import ROW, Models
 from tests.lanes.client import Client, document, predict, request
 from tests.lanes.conftest import Connect, Until
 
 MIB = 1 << 20
+AGES = [200_000]  # turns of the spinning model: a second or more
 
 
 def zeros(count: int) -> bytes:
@@ -34,7 +37,7 @@ def test_9_6_a_half_closed_client_is_answered(
 ) -> None:
     """A client that sends no more still reads its answers, and then the end."""
     client = connect(threaded.url).send(data * 3).finish_sending()
-    assert [answer.status for answer in client.answers(3)] == [200] * 3
+    assert [_final(client) for _ in range(3)] == [200] * 3
     assert client.is_closed()
 
 
@@ -42,8 +45,48 @@ def test_9_6_a_half_closed_client_with_half_a_request(threaded: Server, connect:
     """A request that was cut by its client is dropped, and what was asked before it is answered."""
     half = predict(ROW)[:-5]
     client = connect(threaded.url).send(predict([8000], "spin") + half).finish_sending()
-    assert client.answer().status == 200
+    assert _final(client) == 200
     assert client.is_closed()
+
+
+@pytest.mark.parametrize("manner", ["fin", "rst"])
+@pytest.mark.parametrize("under_way", [True, False], ids=["runs", "waits"])
+def test_a_client_that_goes_while_its_request_waits(
+    threaded: Server, connect: Connect, until: Until, manner: str, *, under_way: bool
+) -> None:
+    """Its place is free at once, long before its answer would be made."""
+    scheduler = _scheduler(threaded)
+    first = connect(threaded.url).send(predict(AGES, "spin"))
+    until(lambda: scheduler.statistics().running == 1)
+    gone = first if under_way else connect(threaded.url).send(predict(AGES, "spin"))
+    until(lambda: len(_connections(threaded)) == 1 + (gone is not first))
+    if manner == "rst":
+        gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.close()
+    begun = time.monotonic()
+    until(lambda: len(_connections(threaded)) == (gone is not first))
+    assert time.monotonic() - begun < 2
+    until(lambda: scheduler.statistics().running == 0)
+    first.close()
+    until(lambda: not _connections(threaded))
+
+
+def test_a_half_closed_client_is_asked_whether_it_reads(threaded: Server, connect: Connect) -> None:
+    """It is told ``100 Continue`` now and then while it waits, which means nothing; one of HTTP/1.0
+    is not, which would take that for the answer."""
+    client = connect(threaded.url).send(predict(AGES, "spin")).finish_sending()
+    old = connect(threaded.url).send(predict(AGES, "spin", version="1.0")).finish_sending()
+    told = [client.answer().status for _ in range(2)]
+    assert told == [100, 100]
+    assert _final(client) == 200
+    assert old.answer().status == 200
+
+
+def _final(client: Client) -> int:
+    """The status of the next answer that is one."""
+    while (status := client.answer().status) == 100:
+        pass
+    return status
 
 
 @pytest.mark.parametrize(
@@ -129,4 +172,11 @@ def test_a_client_that_reads_nothing_is_let_go(strict: Server, until: Until) -> 
 def _connections(server: Server) -> set[object]:
     """The server's own view of who is connected."""
     found: set[object] = set(server._worker._services["main"].connections)
+    return found
+
+
+def _scheduler(server: Server) -> Scheduler:
+    """The queue of the spinning model."""
+    handler: Any = server._worker.manager.lookup("spin").infer
+    found: Scheduler = handler.__self__
     return found

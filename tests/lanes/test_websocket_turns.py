@@ -351,7 +351,7 @@ def test_no_new_connection_while_the_server_stops(
     """A handshake that comes too late is refused."""
     client = connect(stage.url)
     until(lambda: stage.service.connections)
-    stage.ask(lambda: setattr(stage.service, "draining", True))
+    stage.ask(lambda: setattr(stage.service, "parting", True))
     assert client.send(head("/one")).answer().status >= 400
 
 
@@ -443,7 +443,7 @@ def test_a_handshake_that_comes_too_late_is_refused(stage: ScriptedService) -> N
     match = stage.service.routes.find(b"WEBSOCKET", b"/one")
     assert match is not None
     assert shake(stage.service, match, fields).message is not None
-    stage.service.draining = True
+    stage.service.parting = True
     answer, message = shake(stage.service, match, fields)
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert message is None

@@ -58,12 +58,6 @@ class Odd(Runtime):
         return ("order", "value")
 
 
-class Parts(Odd):
-    """Answers in parts."""
-
-    streams = True
-
-
 plugin = Odd
 
 

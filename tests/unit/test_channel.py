@@ -109,3 +109,16 @@ def test_hanging_up_wakes_who_waits(line: tuple[socket.socket, Channel]) -> None
     assert len(errors) == 1
     channel.close()
     channel.hang_up()
+
+
+def test_waiting_tells_what_is_there(line: tuple[socket.socket, Channel]) -> None:
+    """Nothing within the time, then a frame, then the end."""
+    bare, channel = line
+    assert not channel.wait(0.01)
+    bare.sendall(b"".join(frames.encode(Ran())))
+    assert channel.wait(10)
+    assert channel.receive().message == Ran()
+    bare.close()
+    assert channel.wait(10)
+    with pytest.raises(ConnectionError):
+        channel.receive()

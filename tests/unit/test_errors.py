@@ -131,3 +131,12 @@ def test_refusals_may_be_sent_again_and_request_errors_may_not() -> None:
     """No error is both the caller's fault and a matter of time."""
     for kind in CLASSES.values():
         assert not (issubclass(kind, errors.RequestError) and issubclass(kind, errors.Refused))
+
+
+def test_an_error_says_when_to_ask_again_where_that_is_known() -> None:
+    """What is refused for a while names a time; what will never be different names none."""
+    assert errors.QueueFull("full").retry_after == errors.NotReady("loads").retry_after == 1.0
+    assert errors.QueueFull("full", retry_after=2.5).retry_after == 2.5
+    assert errors.DeadlineExceeded("late").retry_after == 0.0
+    for kind in CLASSES.values():
+        assert issubclass(kind, errors.Refused) or not kind.retry_after

@@ -1,9 +1,10 @@
 """wire/messages: errors cross between processes as what they are, and tell callers nothing more."""
 
+import msgspec
 import pytest
 
 from inferd import errors
-from inferd.errors import InferdError, InvalidInput, RunFailed, WrongShape
+from inferd.errors import InferdError, InvalidInput, Overloaded, RunFailed, WrongShape
 from inferd.wire.messages import MAX_TEXT, ModelError, failed, raised
 
 SIMPLE = [
@@ -49,3 +50,15 @@ def test_exceptions_of_the_model_are_for_the_log() -> None:
     assert not isinstance(got, InferdError)
     assert str(got).rstrip().endswith("the end")
     assert len(str(got)) == MAX_TEXT
+
+
+def test_half_of_a_surrogate_pair_can_be_told() -> None:
+    """Whatever text an exception has, it goes over."""
+    told = failed(ValueError("a \ud800 b"))
+    assert "a \\ud800 b" in told.message
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(told), type=type(told)) == told
+
+
+def test_when_to_ask_again_is_told() -> None:
+    """A model that refuses for a while says for how long."""
+    assert raised(failed(Overloaded("busy", retry_after=2.5))).retry_after == 2.5  # type: ignore[attr-defined]  # one of ours

@@ -1,6 +1,7 @@
 """protocols/oip: a model's configuration and metadata, as Triton prints them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from inferd.pipeline import Pipeline
 from inferd.protocols.oip import plugin
 from inferd.protocols.oip.config import configuration, platform
 from inferd.signature import Signature, TensorSpec
+from inferd.spec import Batching, QueuePolicy
 from tests.unit.asking import Asker
 from tests.unit.toys import StreamingRuntime, ToyRuntime, version_of
 
@@ -104,6 +106,32 @@ def test_what_is_said_of_batching_is_what_is_done(pipeline: Make) -> None:
     }
 
 
+def test_levels_and_their_policies_are_told(pipeline: Make) -> None:
+    """What the server fills in stands there as well: the level of a request that names none."""
+    settings: dict[str, Any] = {
+        "preferred_batch_size": "4,8",
+        "priority_levels": 3,
+        "queue_timeout_microseconds": 500,
+        "timeout_action": "delay",
+    }
+    told = Asker(plugin, pipeline("iris", **settings)).ask(CONFIG, model="iris")
+    batching = told["dynamic_batching"]
+    assert batching["preferred_batch_size"] == [4, 8]
+    assert (batching["priority_levels"], batching["default_priority_level"]) == (3, 2)
+    assert batching["default_queue_policy"]["timeout_action"] == "DELAY"
+    assert batching["default_queue_policy"]["default_timeout_microseconds"] == 500
+    ordered = Asker(plugin, pipeline("iris", preserve_ordering=True)).ask(CONFIG, model="iris")
+    assert ordered["dynamic_batching"]["preserve_ordering"] is True
+    policies = {2: QueuePolicy(max_queue_size=5)}
+    version = version_of(ToyRuntime())
+    version.batching = Batching(priority_levels=2, level_queues=policies)
+    (of_two,) = configuration(version, ("1",))["dynamic_batching"]["priority_queue_policy"].items()
+    assert of_two == ("2", {**batching["default_queue_policy"], **_FIVE})
+
+
+_FIVE = {"timeout_action": "REJECT", "default_timeout_microseconds": 0, "max_queue_size": 5}
+
+
 def test_a_model_that_is_not_batched_says_so(pipeline: Make) -> None:
     """Joining that is turned off is no dynamic batching; the dimension of the rows is there
     nonetheless."""
@@ -150,3 +178,13 @@ def test_each_datatype_has_its_name() -> None:
     specs = tuple(TensorSpec(name, name, (2,)) for name in names)
     told = configuration(version_of(ToyRuntime(Signature(specs, specs))), ("1",))
     assert [each["data_type"] for each in told["input"]] == [f"TYPE_{name}" for name in names]
+
+
+def test_instances_and_threads_are_told_as_triton_is_told_them() -> None:
+    """The threads by the parameter of its ONNX backend, and only where there are several."""
+    version = version_of(ToyRuntime())
+    assert configuration(version, ["1"])["parameters"] == {}
+    version.instances, version.threads = 2, 4
+    told = configuration(version, ["1"])
+    assert told["instance_group"][0]["count"] == 2
+    assert told["parameters"] == {"intra_op_thread_count": {"string_value": "4"}}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 
+from inferd.calls import InferRequest
 from inferd.config import Settings
 from inferd.errors import (
     BatchMismatch,
@@ -29,8 +30,10 @@ from inferd.errors import (
     WrongShape,
 )
 from inferd.pipeline import Pipeline
+from inferd.protocols.base import Message
 from inferd.protocols.oip import rest
 from inferd.protocols.oip.parameters import request_parameters
+from inferd.protocols.oip.rest import Infer
 from inferd.protocols.oip.texts import triton_code, triton_text
 from inferd.tensors import MAX_NESTING
 from tests.unit import onnx_files
@@ -158,14 +161,24 @@ def test_parameters_of_any_right_kind_are_kept() -> None:
     assert request_parameters(None) == request_parameters({}) == {}
 
 
+@pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize(
-    ("timeout", "deadline"), [(None, float("inf")), (0, float("inf")), (1_500_000, 4.5)]
+    ("told", "priority", "timeout"),
+    [({}, 0, 0), ({"timeout": 1_500_000}, 0, 1_500_000), ({"priority": 2, "timeout": 0}, 2, 0)],
 )
-def test_a_timeout_is_a_deadline(served: Pipeline, timeout: int | None, deadline: float) -> None:
-    """In microseconds from now; none, or zero, is no limit."""
-    sent = request(PAIR, timeout=timeout)
-    asked = decoded(served, "simple", sent, clock=lambda: 3_000_000_000)
-    assert asked.deadline == deadline
+def test_priority_and_timeout_are_for_the_queue(
+    served: Pipeline, told: dict[str, int], priority: int, timeout: int, binary: bool
+) -> None:
+    """Both are told to it as they are; 0 and nothing are the same. Also when it comes again."""
+    wanted = [triton.InferRequestedOutput("OUTPUT0", binary_data=binary)]
+    sent = request(PAIR, outputs=wanted, **told)
+    infer = Infer()
+    for _ in range(2):
+        message = Message(sent.body, {"model": "simple"}, sent.headers)
+        asked = infer.decode(message, served.manager.lookup)
+        assert isinstance(asked, InferRequest)
+        assert (asked.priority, asked.timeout_us) == (priority, timeout)
+        assert (asked.outputs, asked.deadline) == (("OUTPUT0",), float("inf"))
 
 
 def test_an_output_named_twice_counts_once_on_the_main_port(served: Pipeline) -> None:

@@ -26,7 +26,7 @@ from inferd.signature import Signature, TensorSpec
 from inferd.tensors import MAX_NESTING
 from inferd.wire import json_large
 from tests.unit.asking import Asker, body
-from tests.unit.toys import FakeClock, StreamingRuntime, ToyRuntime, version_of
+from tests.unit.toys import StreamingRuntime, ToyRuntime, version_of
 
 Make = Callable[..., Pipeline]
 GENERATE = ("POST", "/v2/models/{model}/generate")
@@ -84,12 +84,13 @@ def test_parameters_may_stand_beside_the_inputs_or_in_an_object(pipeline: Make) 
     assert call.outputs == ("label", "scores")
 
 
-def test_a_timeout_is_a_deadline(pipeline: Make) -> None:
-    """In microseconds from when the request was read."""
+def test_priority_and_timeout_are_for_the_queue(pipeline: Make) -> None:
+    """They mean what they mean in other requests."""
     served = pipeline("iris")
-    operation = Generate(clock=FakeClock(2_000_000_000))
-    message = Message(body(X=ROW, timeout=500_000), {"model": "iris"})
-    assert operation.decode(message, served.manager.lookup).deadline == 2.5  # type: ignore[attr-defined]  # an InferRequest
+    message = Message(body(X=ROW, timeout=500_000, priority=2), {"model": "iris"})
+    asked = Generate().decode(message, served.manager.lookup)
+    assert isinstance(asked, InferRequest)
+    assert (asked.priority, asked.timeout_us) == (2, 500_000)
 
 
 @pytest.mark.parametrize(

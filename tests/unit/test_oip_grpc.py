@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tritonclient.grpc import service_pb2 as pb
 
-from inferd.calls import InferResponse
+from inferd.calls import InferRequest, InferResponse
 from inferd.config import Settings
 from inferd.pipeline import Pipeline
 from inferd.protocols.base import Message
 from inferd.protocols.oip.binary import SMALL
 from inferd.protocols.oip.grpc.infer import ModelInfer
-from inferd.protocols.oip.parameters import FOREVER
 from inferd.protocols.oip.request import FormedRequest
 from tests.unit import oip_models, onnx_files
 from tests.unit.oip_grpc import (
@@ -32,7 +31,6 @@ from tests.unit.oip_grpc import (
     pair,
 )
 from tests.unit.oip_models import CLIENT_TYPES, Array, write_identities
-from tests.unit.toys import FakeClock
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=4)
@@ -91,7 +89,7 @@ def test_what_tritons_client_writes_is_read_and_what_is_written_it_reads(
         len(array),
         id,
         {},
-        FOREVER,
+        float("inf"),
     )
     result = answered(asked, Y=asked.inputs["X"])
     came = result.as_numpy("Y")
@@ -243,14 +241,17 @@ def test_an_answer_has_the_shape_of_its_arrays_and_not_of_the_last(served: Pipel
         same(answered(asked, Y=np.asarray(empty)).as_numpy("Y"), np.asarray(empty))
 
 
-def test_time_is_a_deadline_as_over_rest(served: Pipeline) -> None:
-    """``timeout`` is in microseconds from now; 0 is for ever."""
-    method = ModelInfer(clock=FakeClock(5_000_000_000))
-    for told, until in ((2_000_000, 7.0), (0, FOREVER)):
-        body = pair(timeout=told).SerializeToString()
+def test_priority_and_timeout_are_for_the_queue_as_over_rest(served: Pipeline) -> None:
+    """Both are told to it as they are; also when the same message comes again."""
+    method = ModelInfer()
+    for told in ({"timeout": 2_000_000}, {"priority": 3}, {"priority": 1, "timeout": 0}):
+        body = pair(**told).SerializeToString()
         for _ in range(2):
             call = method.decode(Message(body, {}), served.manager.lookup)
-            assert (call.deadline, call.parameters) == (until, {"timeout": told})  # type: ignore[attr-defined]
+            assert isinstance(call, InferRequest)
+            assert (call.deadline, call.parameters) == (float("inf"), told)
+            asked = (call.priority, call.timeout_us)
+            assert asked == (told.get("priority", 0), told.get("timeout", 0))
 
 
 def test_parameters_of_any_kind_reach_the_call(served: Pipeline) -> None:

@@ -21,7 +21,6 @@ from inferd.protocols.oip.grpc.plans import Plans
 from tests.unit import onnx_files
 from tests.unit.oip_grpc import as_memory, given_input, pair
 from tests.unit.oip_models import Array, write_identities
-from tests.unit.toys import FakeClock
 
 NUMBERS = ("FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT64")
 ROW = np.array([[1.5, -2.0]], np.float32)
@@ -41,10 +40,7 @@ class Method:
     """ModelInfer before the models."""
 
     def __init__(self, served: Pipeline, *, strict: bool = False) -> None:
-        self.infer, self.lookup = (
-            ModelInfer(strict=strict, clock=FakeClock()),
-            served.manager.lookup,
-        )
+        self.infer, self.lookup = ModelInfer(strict=strict), served.manager.lookup
 
     def decode(self, body: bytes) -> InferRequest:
         """The call that *body* becomes."""
@@ -74,12 +70,12 @@ def same(got: InferRequest, other: InferRequest) -> None:
         assert array.flags.aligned
         assert array.flags.c_contiguous
     assert got.handle is other.handle
-    assert (got.outputs, got.rows, got.parameters, got.id, got.deadline) == (
+    assert (got.outputs, got.rows, got.parameters, got.id, got.priority) == (
         other.outputs,
         other.rows,
         other.parameters,
         other.id,
-        other.deadline,
+        other.priority,
     )
 
 
@@ -139,6 +135,7 @@ def test_the_second_request_of_its_kind_is_recognised(served: Pipeline, first: s
         one(np.zeros((2, 2), np.float32)),
         one(model_version="1"),
         one(timeout=1),
+        one(priority=1),
         b"",
         b"\x0a",
         b"\x0a\xff",
@@ -173,6 +170,7 @@ def test_a_large_request_is_recognised_and_not_copied_where_it_lies_well(served:
         one(np.array([[True, False]]), "BOOL"),
         one(np.zeros((0, 2), np.float32)),
         one(timeout=1),
+        one(priority=1),
         one(request_id="7" * 128),
         one(np.zeros((1, SMALL), np.float32), request_id="7"),
         one(parameters={"long": "a" * Plans.LONGEST}),

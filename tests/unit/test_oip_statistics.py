@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from inferd.calls import ModelStatistics, StatisticsReport
-from inferd.engine.execution import Waiting
 from inferd.engine.queries import queries
 from inferd.engine.schedulers.direct import Direct
 from inferd.errors import Code, ModelNotFound
@@ -152,7 +151,7 @@ def test_the_question_is_answered_with_what_each_ready_version_counted() -> None
     served.two.statistics = lambda: counted
     report = _report(served, ModelStatistics())
     assert [handle for handle, _ in report.versions] == [served.two, served.one]
-    assert report.versions[0][1] is counted
+    assert report.versions[0][1] == counted
     assert _report(served, ModelStatistics("b", "1")).versions == (report.versions[1],)
     served.retire(served.two)
     assert served.two.state is State.GONE
@@ -194,8 +193,8 @@ def test_a_caller_who_left_is_a_failure() -> None:
         direct = Direct(engine.execution, Batching(), 1)
         reply = CountingReply()
         reply.cancelled = True
-        direct.waiting.append(Waiting(engine.ask([1.0, 1.0]), reply, 0))
-        direct.drop()
+        assert direct.enqueue(engine.ask([1.0, 1.0]), reply)
+        direct.fill()
         told = engine.execution.counters.read()
         assert (told.success.count, told.fail.count) == (0, 1)
 

@@ -1,6 +1,7 @@
 """runtimes/onnx: signatures, ZipMap, strings, metadata, and files that are damaged."""
 
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from inferd.errors import BadArtifact, MissingPackage, RunFailed
 from inferd.runtimes.base import Runtime, check_outputs
 from inferd.runtimes.onnx.runtime import OnnxRuntime
 from inferd.signature import Signature, TensorSpec, roles
+from inferd.verdict import Verdict, encode
 from tests.unit import onnx_files
 
 ROWS = np.array([[9, 0, 0, 1], [0, 0, 7, 1], [0, 5, 0, 1]], np.float32)
@@ -183,3 +185,29 @@ def test_outputs_are_held_against_the_signature(array: Any, text: str) -> None:
     check_outputs(SIGNATURE, {"Y": np.zeros((2, 2), np.float32)}, 2)
     whole = Signature((), SIGNATURE.outputs)
     check_outputs(whole, {"Y": np.zeros((9, 2), np.float32)}, 1)
+
+
+def test_more_threads_are_another_session_of_the_same_answers(models: Path) -> None:
+    """Where the rows are many enough for them."""
+    runtime = _open(models, "iris")
+    wider = runtime.with_threads(2)
+    assert wider
+    assert (runtime.threads, wider.threads) == (1, 2)
+    rows = np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32)
+    for name, array in _run(runtime, X=rows).items():
+        assert wider.run({"X": rows}, [name])[name].tobytes() == array.tobytes()
+
+
+def test_a_compiled_model_keeps_its_thread(tmp_path: Path) -> None:
+    """What was proved of it was proved so."""
+    verdict = encode(Verdict(kind="exact"))
+    path = onnx_files.identity(tmp_path / "m.onnx", [None, 2], verdict=verdict)
+    assert OnnxRuntime.open(Artifact(path)).with_threads(2) is None
+
+
+def test_a_closed_model_holds_no_memory(models: Path) -> None:
+    """Whoever still holds it: a version that was unloaded is kept in a table."""
+    runtime = _open(models, "iris")
+    session = weakref.ref(runtime._session)
+    runtime.close()
+    assert session() is None

@@ -13,6 +13,7 @@ from inferd import log
 from inferd.artifact import Artifact
 from inferd.calls import InferRequest
 from inferd.clock import Nanoseconds, monotonic_ns
+from inferd.config import Settings
 from inferd.engine import cache
 from inferd.engine.cost import Cost
 from inferd.engine.execution import Execution
@@ -24,11 +25,12 @@ from inferd.errors import ArtifactNotFound, ConfigError
 from inferd.experiments import router
 from inferd.gate import admit, door
 from inferd.journal import record
-from inferd.models.manager import Manager
+from inferd.models.manager import Manager, Version
 from inferd.models.state import State
 from inferd.pipeline import Pipeline
 from inferd.signature import Signature, TensorSpec
 from inferd.spec import Batching, ModelSpec
+from tests.unit.threaded import Clock, Threaded
 from tests.unit.toys import (
     DOUBLING,
     CountingReply,
@@ -68,6 +70,29 @@ def test_every_model_is_ready_after_loading_and_gone_after_closing(pipeline: Mak
     assert {v.state for v in served.manager.versions()} == {State.GONE}
 
 
+def test_what_is_prepared_is_not_handed_out_until_it_is_published(
+    models: Path, pipeline: Make
+) -> None:
+    """A change can be made ready first, and hold later, or never."""
+    served = pipeline("iris")
+    (spec,) = served.find([models / "simple.onnx"])
+    version = Version(spec)
+    served.prepare(version)
+    assert version.runtime_name == "onnx"
+    assert [v.model for v in served.manager.versions()] == ["iris"]
+
+
+@pytest.mark.parametrize(("workers", "each"), [(1, 3), (2, 2), (3, 1), (8, 1)])
+def test_processes_of_models_are_shared_out_over_the_workers(
+    models: Path, workers: int, each: int
+) -> None:
+    """Rounded up: a worker without one could not answer."""
+    served = Pipeline(Settings(native_processes=3), cores=1, workers=workers)
+    (spec,) = served.find([models / "iris.onnx"])
+    assert spec.loading.native_processes == each
+    served.close()
+
+
 def test_a_default_model_must_be_served(pipeline: Make) -> None:
     """The names that are served are told."""
     assert pipeline("iris", "simple", default_model="simple").manager.lookup(None).model == "simple"
@@ -87,7 +112,7 @@ def _prepared(runtime: ToyRuntime, limit: float = 200.0, clock: Nanoseconds = mo
     """The scheduler that stands before *runtime*."""
     manager, home = Manager(), Home(1)
     version = manager.begin(ModelSpec("toy", "1", Artifact(Path("x.toy")), Batching()))
-    Preparer(home, record.off, clock, limit, instances=3).prepare(version, runtime)
+    Preparer(home, record.off, clock, limit, cores=3).prepare(version, runtime)
     manager.publish(version)
     home.close()
     return getattr(version.infer, "__self__", version.infer)
@@ -109,6 +134,35 @@ def test_a_very_slow_model_is_run_once_and_never_again() -> None:
     scheduler = _prepared(runtime, limit=1e6, clock=FakeClock(step=10**12))
     assert scheduler.execution.quick_rows < 1
     assert len(runtime.calls) == 1
+
+
+def test_a_slow_model_is_opened_for_more_threads_where_they_help() -> None:
+    """The version tells so, and the first runtime is closed."""
+    runtime = Threaded(Clock(1), useful=3)
+    scheduler = _prepared(runtime, clock=runtime.clock)
+    assert (scheduler.instances, scheduler.execution.runtime.threads) == (1, 3)
+    assert runtime.closed == 1
+
+
+def test_a_model_whose_calls_are_not_joined_keeps_an_instance_a_core() -> None:
+    """A long call is not to hold up all others."""
+    runtime = Threaded(Clock(1), useful=3)
+    runtime.signature = Signature(DOUBLING.inputs, DOUBLING.outputs, None)
+    scheduler = _prepared(runtime, clock=runtime.clock)
+    assert (scheduler.instances, scheduler.execution.runtime) == (3, runtime)
+
+
+def test_a_model_that_refuses_made_up_numbers_keeps_an_instance_a_core() -> None:
+    """It answers all the same."""
+
+    class Strict(Threaded):
+        def run(self, inputs: Any, outputs: Any) -> Any:
+            if (inputs["X"] != 0).any():
+                raise ValueError("only zeros")
+            return super().run(inputs, outputs)
+
+    runtime = Strict(Clock(1), useful=1)
+    assert _prepared(runtime, clock=runtime.clock).instances == 3
 
 
 def test_a_serial_model_has_one_instance() -> None:

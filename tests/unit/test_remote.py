@@ -5,8 +5,10 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,6 +18,7 @@ from inferd import plugins
 from inferd.artifact import Artifact
 from inferd.errors import (
     BadArtifact,
+    Cancelled,
     InvalidInput,
     LoadError,
     MissingPackage,
@@ -23,9 +26,9 @@ from inferd.errors import (
     UnknownFormat,
 )
 from inferd.runtimes.base import check_runtime
-from inferd.runtimes.remote import THREADS, RemoteRuntime, environment, pause
+from inferd.runtimes.remote.runtime import RemoteRuntime
 from inferd.wire.messages import ModelError
-from tests.unit import odd_runtime
+from tests.unit import odd_runtime, python_files
 from tests.unit.odd_runtime import ANSWER, LARGE, ODD, PRINT, RAISE, REFUSE, rows
 
 ROWS = np.array([[9, 0, 0, 1], [0, 0, 7, 1], [0, 5, 0, 1]], np.float32)
@@ -235,22 +238,6 @@ def test_an_unknown_runtime_is_a_load_error(models: Path) -> None:
         RemoteRuntime.start(Artifact(models / "iris.onnx"), "none such", 1)
 
 
-def test_each_process_computes_in_one_thread_unless_told_otherwise() -> None:
-    """The operator's word stands; ours is only for what was left open."""
-    made = environment({"OMP_NUM_THREADS": "3", "HOME": "/h"}, ["/a", "", "/b"])
-    assert made["HOME"] == "/h"
-    assert [made[name] for name in THREADS] == ["3", "1", "1"]
-    assert made["PYTHONPATH"].split(os.pathsep) == ["/a", os.getcwd(), "/b"]
-
-
-def test_processes_that_keep_ending_are_started_less_often() -> None:
-    """The first is replaced at once; the pauses double, up to a limit."""
-    pauses = [pause(ended) for ended in range(1, 12)]
-    assert pauses[:4] == [0.0, 0.1, 0.2, 0.4]
-    assert pauses == sorted(pauses)
-    assert pause(10**9) == pauses[-1] == 10.0
-
-
 def test_the_program_imports_only_what_it_needs() -> None:
     """No lanes, no engine, no web framework, and no library of models."""
     code = "import sys, inferd.server.host; print(*sys.modules)"
@@ -259,3 +246,76 @@ def test_the_program_imports_only_what_it_needs() -> None:
     unwanted = {"asyncio", "fastapi", "httptools", "inferd.engine", "inferd.lanes", "inferd.models"}
     assert "inferd.wire.channel" in loaded
     assert loaded & {*unwanted, "sklearn", "pandas", "onnxruntime"} == set()
+
+
+COUNTING = {"upto": np.array([3]), "seconds": np.zeros(1)}
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Iterator[RemoteRuntime]:
+    """A user's model that answers in parts, in one process of its own."""
+    artifact = Artifact(python_files.write(tmp_path, python_files.COUNT), trusted=True)
+    runtime = RemoteRuntime.start(artifact, "python", 1)
+    yield runtime
+    runtime.close()
+
+
+def test_parts_come_over_one_by_one(counting: RemoteRuntime, tmp_path: Path) -> None:
+    """Each when it is asked for; the process is free again afterwards."""
+    assert counting.streams
+    parts = counting.stream(COUNTING, ["number"])
+    for number in range(3):
+        assert next(parts)["number"].tolist() == [number]
+        assert (tmp_path / "begun").read_text() == str(number)
+    assert list(parts) == []
+    assert (tmp_path / "cleaned").exists()
+    assert len(list(counting.stream(COUNTING, ["number"]))) == 3
+
+
+def test_parts_that_nobody_reads_are_not_made(counting: RemoteRuntime, tmp_path: Path) -> None:
+    """The model's generator is closed where it stands, and the process goes on."""
+    parts: Any = counting.stream(COUNTING, ["number"])
+    next(parts)
+    parts.close()
+    assert (tmp_path / "cleaned").exists()
+    assert (tmp_path / "begun").read_text() == "0"
+    assert len(list(counting.stream(COUNTING, ["number"]))) == 3
+
+
+def test_a_failure_among_parts_ends_them(counting: RemoteRuntime) -> None:
+    """It is told as any other, and the process goes on."""
+    with pytest.raises(ModelError, match="a secret of the model"):
+        list(counting.stream({"upto": np.array([-1]), "seconds": np.zeros(1)}, ["number"]))
+    with pytest.raises(RunFailed, match="left out an output: got 'number', expected 'other'"):
+        list(counting.stream(COUNTING, ["other"]))
+    assert len(list(counting.stream(COUNTING, ["number"]))) == 3
+
+
+def test_what_nobody_waits_for_is_left(counting: RemoteRuntime, tmp_path: Path) -> None:
+    """A loop of an hour is interrupted at the line where it is; the model cleans up, and its
+    process answers the next request."""
+    begun = tmp_path / "begun"
+    runner = counting.while_wanted(lambda: not begun.exists())
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        next(runner.stream({"upto": np.array([1]), "seconds": np.full(1, 3600.0)}, ["number"]))
+    assert time.monotonic() - started < 10
+    assert (tmp_path / "cleaned").exists()
+    pids = {each.pid for each in psutil.Process().children()}
+    assert len(list(counting.stream(COUNTING, ["number"]))) == 3
+    assert {each.pid for each in psutil.Process().children()} == pids
+
+
+def test_what_is_wanted_is_answered(counting: RemoteRuntime, odd: RemoteRuntime) -> None:
+    """Looking whether anybody waits disturbs nothing; some models are never interrupted."""
+    asked = []
+
+    def wanted() -> bool:
+        asked.append(True)
+        return True
+
+    slow = {"upto": np.array([1]), "seconds": np.full(1, 0.3)}
+    (part,) = counting.while_wanted(wanted).stream(slow, ["number"])
+    assert part["number"].tolist() == [0]
+    assert asked
+    assert odd.while_wanted(lambda: False).run(rows(ANSWER), ["Y"])

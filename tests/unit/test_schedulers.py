@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from inferd import plugins
+from inferd.clock import monotonic_ns
 from inferd.engine.cost import Cost
 from inferd.engine.schedulers.base import QueueStatistics, Scheduler
 from inferd.errors import Cancelled, DeadlineExceeded, QueueFull, RunFailed
 from inferd.models.state import State
-from inferd.spec import Batching
+from inferd.spec import Batching, QueuePolicy
 from tests.unit.toys import (
     CountingReply,
     Engine,
@@ -74,8 +75,8 @@ def test_a_request_of_no_rows_does_not_run_a_slow_model_on_the_loop(
         reply = ask(scheduler(name, engine), engine)
         await until(lambda: reply.answered)
         assert not reply.errors
-        assert engine.runtime.threads
-        assert threading.get_ident() not in engine.runtime.threads
+        assert engine.runtime.seen_in
+        assert threading.get_ident() not in engine.runtime.seen_in
 
     asyncio.run(go())
 
@@ -123,7 +124,9 @@ def test_a_full_queue_refuses(name: str) -> None:
     async def go() -> None:
         engine = Engine(ToyRuntime())
         engine.runtime.may_run.clear()
-        each = scheduler(name, engine, Batching(max_batch_size=1, max_queue_size=2))
+        each = scheduler(
+            name, engine, Batching(max_batch_size=1, queue=QueuePolicy(max_queue_size=2))
+        )
         running = ask(each, engine, [0, 0])
         await until(lambda: each.statistics() == QueueStatistics(0, 0, 1))
         waiting = [ask(each, engine, [at, at], [at, at]) for at in (1, 2)]
@@ -172,7 +175,7 @@ def test_a_serial_model_is_never_entered_twice(name: str) -> None:
     """While one call is in a thread, a quick request waits for it."""
 
     async def go() -> None:
-        engine = Engine(SerialRuntime(), cost=Cost(150.0, 10.0))
+        engine = Engine(SerialRuntime(), cost=Cost(150.0, 10.0), clock=monotonic_ns)
         engine.runtime.may_run.clear()
         each = scheduler(name, engine)
         slow = ask(each, engine, *[[at, at] for at in range(9)])

@@ -26,7 +26,7 @@ from inferd.protocols.tfserving import body, examples, plugin
 from inferd.protocols.tfserving.examples import read_example
 from inferd.runtimes.base import FittedRuntime
 from inferd.runtimes.onnx.runtime import OnnxRuntime
-from inferd.runtimes.remote import RemoteRuntime
+from inferd.runtimes.remote.runtime import RemoteRuntime
 from inferd.wire import json_large
 from tests.unit import onnx_files
 from tests.unit.asking import Asker

@@ -37,7 +37,8 @@ class ToyRuntime(Runtime):
     def __init__(self, signature: Signature = DOUBLING) -> None:
         self.signature = signature
         self.calls: list[Array] = []
-        self.threads: set[int] = set()
+        self.seen_in: set[int] = set()
+        """The threads that ran it."""
         self.may_run = threading.Event()
         self.may_run.set()
         self.closed = 0
@@ -51,7 +52,7 @@ class ToyRuntime(Runtime):
         return cls()
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-        self.threads.add(threading.get_ident())
+        self.seen_in.add(threading.get_ident())
         assert self.may_run.wait(10)
         values = inputs["X"]
         self.calls.append(values)
@@ -82,7 +83,7 @@ class StreamingRuntime(ToyRuntime):
     def stream(
         self, inputs: Mapping[str, Array], outputs: Sequence[str]
     ) -> Iterator[dict[str, Array]]:
-        self.threads.add(threading.get_ident())
+        self.seen_in.add(threading.get_ident())
         count = int(inputs["X"][:1, :1].sum())
         try:
             for at in range(abs(count)):

@@ -3,7 +3,9 @@
 import pytest
 
 from inferd.wire.h2.budgets import Limits
+from inferd.wire.h2.controlling import FAREWELL
 from tests.unit.h2.speaking import (
+    ACK,
     CANCEL,
     DATA,
     END_STREAM,
@@ -12,6 +14,7 @@ from tests.unit.h2.speaking import (
     HEAD,
     HEADERS,
     NO_ERROR,
+    PING,
     PRIORITY,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
@@ -234,3 +237,42 @@ def test_a_lost_transport_cuts_every_stream() -> None:
     client.connection.lost()
     assert client.told[1:] == [("cut", 1, CANCEL)]
     assert client.connection.ended
+
+
+def test_a_warning_refuses_nothing_until_it_is_known() -> None:
+    """6.8: the first GOAWAY names no stream. What comes after it is taken, until the peer has
+    answered the ping that came with it, and no other."""
+    client = Client()
+    connection = client.connection
+    connection.warn()
+    connection.warn()
+    warning = (GOAWAY, 0, 0, number(2**31 - 1) + number(NO_ERROR))
+    assert client.hears() == [(PING, 0, 0, FAREWELL), warning]
+    client.opens(1)
+    assert client.says(frame(PING, ACK, 0, bytes(8))) == []
+    client.opens(3)
+    assert connection.takes_more
+    left = client.says(frame(PING, ACK, 0, FAREWELL))
+    assert left == [(GOAWAY, 0, 0, number(3) + number(NO_ERROR))]
+    assert client.says(request(5)) == []
+    assert [told[:2] for told in client.told] == [("request", 1), ("request", 3)]
+    assert connection.is_leaving
+    assert not connection.takes_more
+    assert not connection.ended
+
+
+def test_an_answer_to_a_ping_that_was_not_sent() -> None:
+    """It ends nothing: only a warned peer can let the end come."""
+    client = Client()
+    assert client.says(frame(PING, ACK, 0, FAREWELL)) == []
+    assert client.opens(1).id == 1
+
+
+def test_shutting_at_once_after_a_warning() -> None:
+    """A peer that answers nothing is not waited for: the lane shuts when it likes."""
+    client = Client()
+    client.connection.warn()
+    client.opens(1)
+    client.connection.shut()
+    client.connection.warn()
+    assert client.hears()[-1] == (GOAWAY, 0, 0, number(1) + number(NO_ERROR))
