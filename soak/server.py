@@ -14,8 +14,9 @@ STOP_SECONDS = 60.0
 CHANGE_SECONDS = 60.0
 HOST = "inferd.server.host"
 ALARMS = ("Traceback", "CRITICAL", " ERROR ")
-EXPECTED = ("stood still, stopped by a signal",)
-"""In lines that tell of what was done to it."""
+EXPECTED = ("stood still, stopped by a signal", "was killed by SIGKILL", "ended with exit code 1")
+"""In lines that tell of what was done to it; the last, of a worker whose model was killed while it
+was loaded: one that failed by itself writes a traceback."""
 
 
 class Held(NamedTuple):

@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0
     heartbeat_timeout_seconds: Annotated[
         float,
-        Meta(description="A worker that gives no sign of life for so long is replaced.", gt=0),
+        Meta(description="A worker that gives no sign of life for so long is replaced.", ge=1),
     ] = 10.0
     host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "127.0.0.1"
     port: Annotated[

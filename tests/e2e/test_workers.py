@@ -395,3 +395,47 @@ def test_a_server_ends_with_the_terminal_it_was_started_from(models: Models) -> 
     os.close(ours)
     assert process.wait(PATIENCE) == 0
     assert not any(worker.is_running() for worker in workers)
+
+
+def test_a_start_ends_with_the_terminal_it_was_begun_from(models: Models, tmp_path: Path) -> None:
+    """With the exit code that a shell would tell of the signal."""
+    install_hanging(tmp_path)
+    (tmp_path / "model.hang").write_text("in open")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "inferd", "serve", str(models.iris), "model.hang"]
+    process = subprocess.Popen(
+        [*command, "--port", "0"],
+        cwd=tmp_path,
+        stdin=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    until(lambda: bool(psutil.Process(process.pid).children()), "a worker loads")
+    os.close(ours)
+    _, told = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, told) == (128 + signal.SIGHUP, "")
+
+
+def test_a_server_whose_standard_streams_are_closed_serves(models: Models, tmp_path: Path) -> None:
+    """No socket gets their numbers, which libraries print to."""
+    place = tmp_path / "s"
+    command = [sys.executable, "-m", "inferd", "serve", str(models.iris), "--unix", str(place)]
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+
+    def ask() -> int:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            try:
+                connection.connect(str(place))
+            except OSError:
+                return 0
+            return answer(connection)
+
+    with subprocess.Popen([*closing, *command, "--workers", "2"]) as process:
+        until(lambda: ask() == 200, "it answers")
+        assert [ask() for _ in range(4)] == [200] * 4
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0

@@ -223,3 +223,33 @@ def test_connections_that_were_given_to_a_stopped_worker_are_answered(server: Se
         for each in connections:
             each.sendall(serving.REQUEST)
         assert [serving.status(each) for each in connections] == [200] * 32
+
+
+def test_the_default_model_may_be_unloaded(models: Models, tmp_path: Path) -> None:
+    """The setting that names it keeps no worker from being replaced, and no reload from being
+    made."""
+    options = ["--port", 0, "--workers", 2, "--default-model", "iris"]
+    server = Server(tmp_path, models.iris, models.species, *options)
+    try:
+        server.make(Unload("iris"))
+        for worker in server.workers():
+            server.kill(worker)
+        assert server.ready("species") == {True}
+        server.make(Reload())
+        server.make(Unload("species"))
+        for worker in server.workers():
+            server.kill(worker)
+        server.make(Load(str(models.iris)))
+        assert server.ready("iris") == {True}
+        server.signal(signal.SIGTERM)
+        assert server.end(30) == 0
+    finally:
+        server.close()
+
+
+def test_a_path_that_cannot_be_looked_at_is_answered(server: Server, tmp_path: Path) -> None:
+    """Whoever asks is told, and does not wait for ever."""
+    outcome = server.change(Load(str(tmp_path / ("x" * 300))))
+    assert isinstance(outcome, Outcome)
+    assert outcome.failure is not None
+    assert "File name too long" in outcome.failure.message

@@ -103,6 +103,15 @@ class Model(Operation):
         return Payload(b"%d" % value + b" " * (10_000 if value >= FOR_EVER else 0))
 
 
+class Parts(Model):
+    """The same, for a request of ordinary HTTP."""
+
+    streams = True
+
+    def encode_end(self, call: Call) -> bytes:
+        return b""
+
+
 class Stage(Dialect):
     """Where all of it is played."""
 
@@ -114,6 +123,7 @@ class Stage(Dialect):
             Route(WEBSOCKET, "/one", self.one),
             Route(WEBSOCKET, "/many", Streaming()),
             Route(WEBSOCKET, "/model", Model(engine)),
+            Route("POST", "/parts", Parts(engine)),
         )
 
     def encode_error(self, error: InferdError, message: Message | None) -> Payload:

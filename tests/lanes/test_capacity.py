@@ -1,5 +1,6 @@
 """A worker that holds as much as it may: who comes beyond that is told so, in its protocol."""
 
+import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -306,3 +307,53 @@ def test_a_place_is_free_when_its_client_has_gone(
         assert connect(server.url).send(predict(ROW)).answer().status == 200
     finally:
         room.connections = before
+
+
+def test_what_is_packed_counts_unpacked(
+    narrow: tuple[Server, Capacity], connect: Connect, until: Until
+) -> None:
+    """A small body that is a large one in truth is refused before it waits for its model."""
+    server, room = narrow
+    row = json.dumps({"features": ROW}).encode()
+    client = connect(server.url)
+    for body, status in ((row + b" " * MOST, 429), (row, 200)):
+        packed = gzip.compress(body)
+        client.send(request("POST", "/predict", packed, "content-encoding: gzip\r\n"))
+        assert client.answer().status == status
+    until(lambda: not room._held)
+
+
+@pytest.mark.parametrize("path", [ONE, EACH])
+def test_messages_that_are_packed_count_unpacked(rpc: RpcService, raw: OpenRaw, path: str) -> None:
+    """Over gRPC as well, each message for itself."""
+    room = _narrowed(rpc.service, 1000)
+    sent = message(gzip.compress(b"echo" + b" " * 2000), packed=True)
+    fields = grpc_fields(path, (b"grpc-encoding", b"gzip"))
+    answer = raw(rpc.url).send(START + head(1, fields) + http2.body(1, sent)).answer(1)
+    assert answer.grpc == (8 if path == ONE else 0)
+    assert path == ONE or b"as many bytes" in answer.body
+    assert not room._held
+
+
+def test_what_follows_an_end_that_waits_counts_for_nothing(rpc: RpcService, raw: OpenRaw) -> None:
+    """A stream that has failed, of which its client's window holds the end back, keeps nothing of
+    what the client still sends."""
+    start = http2.PREFACE + http2.settings((http2.INITIAL_WINDOW_SIZE, 0))
+    client = raw(rpc.url).send(start + head(1, grpc_fields(EACH)))
+    for data in (message(b"echo"), b"\2\0\0\0\0", message(b"x" * 999)[:500]):
+        client.send(http2.body(1, data, end=False)).round_trip()
+    client.send(http2.frame(http2.WINDOW_UPDATE, 0, 1, http2.number(1000)))
+    assert client.answer(1).grpc == 3
+    assert rpc.ask(lambda: dict(rpc.service.capacity._held)) == {}
+
+
+def test_a_call_of_no_bytes_is_answered_though_there_is_no_room(
+    rpc: RpcService, raw: OpenRaw, until: Until
+) -> None:
+    """As a question of the server's health is, which must not fail for the requests of others."""
+    room = _narrowed(rpc.service, 10)
+    held = message(b"hold" + b" " * 10)
+    client = raw(rpc.url).send(START + head(1, grpc_fields(ONE)) + http2.body(1, held))
+    until(lambda: room.is_full)
+    client.send(head(3, grpc_fields(ONE)) + http2.body(3, message(b"")))
+    assert client.answer(3).grpc == 0

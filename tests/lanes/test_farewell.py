@@ -3,6 +3,7 @@ and tells them."""
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from tests.lanes.ending import Ending
 from tests.lanes.scripted_rpc import ONE, RpcService
 from tests.lanes.scripted_service import ScriptedService
 from tests.lanes.socket_client import CLOSE, Socket
+from tests.unit.python_files import COUNT, write
 
 LONG = [60_000]  # turns of the spinning model: some tenths of a second
+AGES = [200_000]  # a second or more
 HELD, ECHO = message(b"hold"), message(b"echo")
 PATIENT = 8.0  # seconds of a farewell that a test does not wait for
 CLIENTS = 12
@@ -116,6 +119,39 @@ def test_requests_that_come_one_by_one_behind_a_slow_one(
     assert [answer.status for answer in answers] == [200] * 4
     assert [answer.header("connection") for answer in answers] == [None] * 3 + ["close"]
     assert client.is_closed()
+
+
+def test_nothing_follows_an_answer_that_must_be_the_last(
+    models: Models, connect: Connect, until: Until, tmp_path: Path
+) -> None:
+    """Neither a stream by HTTP/1.0, which ends with its connection, nor the app's answer to half a
+    body is taken back as the last, though another request comes while it waits for its turn."""
+    count = write(tmp_path, COUNT, "count.py")
+    row = b'{"upto":3,"seconds":0}'
+    kept = "connection: keep-alive\r\n"
+    stream = request("POST", "/v2/models/count/generate_stream", row, kept, "1.0")
+    half = request("POST", "/nothing", headers="content-length: 2\r\n") + b"1"
+    with inferd.serve(
+        models.iris, models.spin, count, inline_limit_microseconds=0, native_processes=0
+    ) as server:
+        clients = [connect(server.url) for _ in range(2)]
+        for client in clients:
+            assert client.send(request("GET", "/health")).answer().status == 200
+        end = Ending(server)
+        every: Any = tuple(end.service.connections)
+        end.begin(PATIENT)
+        for client, last in zip(clients, (stream, half), strict=True):
+            client.send(predict(AGES, "spin") + last)
+        until(lambda: all(len(each._turns) == 2 and each._turns[1].is_begun for each in every))
+        clients[1].send(b"2")
+        for client in clients:
+            assert connect(server.url).send(request("GET", "/health")).answer().status == 200
+            client.send(predict(ROW, "iris"))
+            assert client.answer().status == 200
+            answer = client.answer()
+            assert answer.header("connection") == "close"
+            assert b"HTTP/1.1" not in answer.body + client.rest()
+        assert end.cut_off() == 0
 
 
 def test_a_large_body_that_is_under_way_is_taken(

@@ -238,6 +238,22 @@ def test_8_1_an_early_answer(apps: RpcService, raw: OpenRaw) -> None:
     assert client.reader.answers[1].reset == http2.NO_ERROR
 
 
+def test_8_1_what_follows_an_early_answer_counts_for_nothing(
+    apps: RpcService, raw: OpenRaw, until: Until
+) -> None:
+    """Also where the client's window holds the answer back while it sends on."""
+    start = PREFACE + http2.settings((http2.INITIAL_WINDOW_SIZE, 0))
+    client = raw(apps.url).send(start + head(1, plain_fields("POST", "/wait_early")))
+    client.round_trip()
+    (connection,) = (each for each in apps.ask(lambda: every(apps)) if each.h2.streams)
+    client.send(http2.body(1, b"begun", end=False)).round_trip()
+    until(lambda: connection.h2.queued_bytes and connection.h2.streams[1].user._closing)
+    client.send(http2.body(1, b"x" * 1000, end=False)).round_trip()
+    client.send(frame(http2.WINDOW_UPDATE, 0, 1, http2.number(1000)))
+    assert client.answer(1).body == b"early"
+    assert connection._held == 0
+
+
 def test_9110_10_1_1_who_expects_to_be_told_to_go_on(apps: RpcService, speak: Open) -> None:
     """Expect: 100-continue is answered before the body comes (RFC 9110, section 10.1.1)."""
     client = speak(apps.url)

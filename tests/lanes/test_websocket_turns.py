@@ -1,9 +1,12 @@
 """WebSocket behind a scripted dialect: answers in parts, back-pressure, what is under way, and the
 end of connections."""
 
+import http.client
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -147,6 +150,16 @@ def test_an_error_of_a_part_stops_the_model(stage: ScriptedService, play: Open) 
     assert client.frame().document == {"error": "it cannot be told"}
     assert stage.engine.runtime.ended.wait(10)
     assert texts(client.frames(2)) == ["1", ""]
+
+
+def test_an_error_of_a_part_stops_the_model_over_ordinary_http(stage: ScriptedService) -> None:
+    """It is so without messages, too: the error has its status, and the model makes no more."""
+    asked = http.client.HTTPConnection(urlsplit(stage.url).netloc, timeout=10)
+    asked.request("POST", "/parts", f"{UNTELLABLE}")
+    answer = asked.getresponse()
+    assert (answer.status, json.loads(answer.read())) == (503, {"error": "it cannot be told"})
+    assert stage.engine.runtime.ended.wait(10)
+    asked.close()
 
 
 def test_no_part_is_asked_for_while_one_is_encoded(

@@ -318,6 +318,8 @@ def test_parts_that_do_not_fit_together_are_the_models_fault() -> None:
         await _answers([large])
         assert [type(error) for error in large.errors] == [RunFailed]
         assert engine.version._users == 0
+        counters = engine.execution.counters.read()
+        assert (counters.success.count, counters.fail.count, counters.executions) == (0, 1, 2)
 
     asyncio.run(go())
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pytest
 
 from inferd.errors import ArtifactNotFound, ConfigError, NotReady
+from inferd.server import unix
 from inferd.server.control import Abandon, Control, Told
 from inferd.server.control_socket import (
     LONGEST,
@@ -151,7 +152,31 @@ def test_whoever_waits_when_the_server_ends_is_told(
     assert servers(environment) == {}
 
 
-@pytest.mark.parametrize("said", [b"", b"\xff\xff", b"\x81\xa4type\xa6Format"])
+def test_whoever_waits_for_a_change_is_told_why_it_was_not_made(
+    server: Asked, environment: dict[str, str]
+) -> None:
+    """The reason arrives although the server ends in that very moment."""
+    path = find(None, environment)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(framed(Unload("m")))
+        server.ask(path, List())  # which comes after it
+        server.control.close()
+        server.socket.close()
+        assert b"the server stopped before the change was made" in client.recv(LONGEST)
+
+
+def test_what_is_no_text_cannot_be_asked(tmp_path: Path) -> None:
+    """A file's name may be any bytes; a message's text may not."""
+    with pytest.raises(ConfigError, match="is no UTF-8"):
+        ask(tmp_path / "1.sock", Load(os.fsdecode(b"/\xff.onnx")))
+
+
+NO_TEXT = b"\x81\xa4type\xa1\xff"
+DEEP = b"\x82\xa4type\xa4List\xa1x" + b"\x91" * 100_000 + b"\xc0"
+
+
+@pytest.mark.parametrize("said", [b"", b"\xff\xff", b"\x81\xa4type\xa6Format", NO_TEXT, DEEP])
 def test_what_it_does_not_know_is_told(
     server: Asked, environment: dict[str, str], said: bytes
 ) -> None:
@@ -286,3 +311,51 @@ def test_a_server_that_cannot_be_asked_serves_all_the_same(
     asked.socket.close()
     asked.selector.close()
     assert "inferd reload and inferd models cannot reach this server" in caplog.text
+
+
+def test_a_server_that_begins_is_not_taken_for_a_dead_one(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds its file before it listens there waits with removing it."""
+    chmod, threads = os.chmod, list[threading.Thread]()
+
+    def search_meanwhile(path: str, mode: int) -> None:
+        threads.append(threading.Thread(target=servers, args=(environment,)))
+        threads[0].start()
+        threads[0].join(0.2)
+        chmod(path, mode)
+
+    monkeypatch.setattr(unix, "os", _Os(search_meanwhile))
+    server = Asked()
+    threads[0].join()
+    assert list(servers(environment)) == [os.getpid()]
+    server.socket.close()
+    server.control.close()
+    server.selector.close()
+
+
+class _Os:
+    """The module, with another ``chmod``."""
+
+    def __init__(self, chmod: Callable[[str, int], None]) -> None:
+        self.chmod = chmod
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(os, name)
+
+
+def test_a_path_that_is_too_long_is_told_without_a_cure_that_is_none(
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The place of this socket is no setting."""
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+    asked = Asked()
+    asked.socket.close()
+    asked.selector.close()
+    assert "AF_UNIX path too long" in caplog.text
+    assert "--unix" not in caplog.text

@@ -3,6 +3,7 @@ make, and says what it has done."""
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -281,5 +282,19 @@ def test_a_supervisor_that_is_silent_is_told_as_an_error(
         assert isinstance(asked, Ask)
         it.following.received(Answer(asked.number, ()))
         assert not reply.responses
+
+    run(pipeline("iris"), go)
+
+
+def test_a_model_that_ends_its_thread_is_told(
+    pipeline: Make, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that calls ``sys.exit`` is a failure like any other: nobody waits for ever."""
+
+    async def go(it: Follower) -> None:
+        monkeypatch.setattr(it.pipeline, "prepare", lambda version: sys.exit(3))
+        failure = (await it.prepare(Load(str(models / "words.onnx")))).failure
+        assert failure is not None
+        assert failure.got == "SystemExit: 3"
 
     run(pipeline("iris"), go)

@@ -151,3 +151,30 @@ def test_a_closed_home_begins_nothing_more() -> None:
         assert [type(each) for each in told] == [Done]
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_what_would_end_a_thread_ends_neither_a_chain_nor_the_loop(
+    kind: type[BaseException],
+) -> None:
+    """A model may exit, or panic: that is told as any failure, and the next work runs."""
+
+    async def go() -> None:
+        home = Home(1)
+        home.attach(asyncio.get_running_loop())
+        chain, told = Chain(home, 1), list[Done[Any]]()
+
+        def ends() -> None:
+            raise kind
+
+        for work in (ends, lambda: 1):
+            chain.submit(work, told.append)
+        await until(lambda: len(told) == 2)
+        with pytest.raises(RuntimeError, match=f"{kind.__name__} was raised in a thread") as caught:
+            told[0].result()
+        assert type(caught.value.__cause__) is kind
+        assert told[1].value == 1
+        assert home.busy == 0
+        home.close()
+
+    asyncio.run(go())

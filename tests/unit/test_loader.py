@@ -88,3 +88,9 @@ def test_an_artifact_knows_its_suffix_and_digest(tmp_path: Path) -> None:
     artifact.path.write_bytes(b"abc")
     assert artifact.suffix == ".onnx"
     assert artifact.digest() == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_path_that_the_system_refuses_is_told_with_its_reason(tmp_path: Path) -> None:
+    """A name may be too long, a folder closed."""
+    with pytest.raises(ArtifactNotFound, match=r"cannot look for a model at .*: File name too"):
+        find([tmp_path / ("x" * 300)])

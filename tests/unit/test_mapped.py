@@ -1,6 +1,7 @@
 """runtimes/onnx/mapped and weights: large models are copied once, to be mapped by all workers, and
 answer the same to the bit."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -132,6 +133,7 @@ def test_a_small_model_is_not_copied(
 def test_a_folder_that_others_may_write_to_is_not_used(path: Path, folder: Path) -> None:
     """They could put another model there."""
     folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
     folder.chmod(0o755)
     assert mapped(path, folder, "1", _never) == path
 
@@ -219,6 +221,7 @@ def test_copies_that_nobody_opens_any_more_are_removed(path: Path, folder: Path)
         (folder / name / MODEL).write_text("")
         os.utime(folder / name, (time.time() - age,) * 2)
     folder.chmod(0o700)
+    folder.parent.chmod(0o700)
     copy = mapped(path, folder, "1", _quicker)
     assert {each.name for each in folder.iterdir()} == {"young", copy.parent.name}
 
@@ -263,3 +266,72 @@ def test_copies_lie_in_the_cache_and_nowhere_where_there_is_none(
     assert shared_folder("") == Path("/c/inferd/compiled/mapped")
     assert shared_folder("/x") == Path("/x/mapped")
     assert shared_folder("none") is None
+
+
+@pytest.mark.parametrize("name", [MODEL, "model.data"])
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_damaged_copy_is_made_anew(path: Path, folder: Path, name: str, kept: float) -> None:
+    """As a disk that was full, or a machine that lost its power, leaves one."""
+    plain = OnnxRuntime.open(Artifact(path))
+    OnnxRuntime.open(Artifact(path, shared=folder))
+    (copy,) = folder.iterdir()
+    os.truncate(copy / name, int((copy / name).stat().st_size * kept))
+    assert _run(OnnxRuntime.open(Artifact(path, shared=folder)), 3) == _run(plain, 3)
+    assert list(folder.iterdir()) == []
+    assert _run(OnnxRuntime.open(Artifact(path, shared=folder)), 3) == _run(plain, 3)
+    assert [*folder.iterdir()] == [copy]
+
+
+def test_a_model_whose_file_keeps_its_size_and_time_is_copied_anew(
+    tmp_path: Path, folder: Path
+) -> None:
+    """As where tools set all times to the same."""
+    path = _model(tmp_path / "m.onnx")
+    before, status = _run(OnnxRuntime.open(Artifact(path, shared=folder)), 3), path.stat()
+    _model(path, seed=1)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    after = _run(OnnxRuntime.open(Artifact(path, shared=folder)), 3)
+    assert after == _run(OnnxRuntime.open(Artifact(path)), 3) != before
+
+
+def test_a_copy_on_a_disk_that_is_only_read_is_used(
+    path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be noted there."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    copy = mapped(path, folder, "1", _quicker)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert mapped(path, folder, "1", _never) == copy != path
+
+
+def test_what_somebody_left_half_made_is_removed(path: Path, folder: Path) -> None:
+    """He was killed; another may be at work still."""
+    folder.mkdir(mode=0o700, parents=True)
+    folder.parent.chmod(0o700)
+    for name, age in (("half-old", 3660.0), ("half-young", 60.0)):
+        (folder / name).mkdir(mode=0o700)
+        os.utime(folder / name, (time.time() - age,) * 2)
+    copy = mapped(path, folder, "1", _quicker)
+    assert {each.name for each in folder.iterdir()} == {"half-young", copy.parent.name}
+
+
+def test_a_folder_in_one_that_others_may_write_to_is_not_used(path: Path, folder: Path) -> None:
+    """They could put a folder of their own in its place."""
+    folder.mkdir(mode=0o700, parents=True)
+    folder.parent.chmod(0o777)
+    assert mapped(path, folder, "1", _never) == path
+
+
+@pytest.mark.parametrize("which", ["folder", "parent"])
+def test_a_link_is_no_private_folder(path: Path, folder: Path, tmp_path: Path, which: str) -> None:
+    """Whoever made it may let it lead elsewhere."""
+    link = folder if which == "folder" else folder.parent
+    (tmp_path / "elsewhere" / "mapped").mkdir(mode=0o700, parents=True)
+    (tmp_path / "elsewhere").chmod(0o700)
+    link.parent.mkdir(mode=0o700, exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    assert mapped(path, folder, "1", _never) == path

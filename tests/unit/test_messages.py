@@ -1,5 +1,7 @@
 """wire/messages: errors cross between processes as what they are, and tell callers nothing more."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -62,3 +64,9 @@ def test_half_of_a_surrogate_pair_can_be_told() -> None:
 def test_when_to_ask_again_is_told() -> None:
     """A model that refuses for a while says for how long."""
     assert raised(failed(Overloaded("busy", retry_after=2.5))).retry_after == 2.5  # type: ignore[attr-defined]  # one of ours
+
+
+def test_an_error_of_no_text_is_told_as_one() -> None:
+    """A model may hand on another exception in place of its text."""
+    wrong: Any = ValueError("too small")
+    assert str(raised(failed(InvalidInput(wrong)))) == "too small"

@@ -1,5 +1,6 @@
 """runtimes/python: a user's class answers, and whatever is wrong with it is told."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -378,3 +379,30 @@ def test_an_example_that_tells_nothing_is_told(
     code = f"class A:\n    example = {example}\n    def predict(self, inputs): return {answer}\n"
     with pytest.raises(BadArtifact, match=text):
         opened(tmp_path, code)
+
+
+def test_answers_are_the_callers(tmp_path: Path) -> None:
+    """A model may use the array that it gave for its next answer."""
+    code = """
+class Same:
+    signature = DOUBLING
+    def load(self):
+        self.y = np.zeros((2, 2), np.float32)
+    def predict(self, inputs):
+        self.y[:] = inputs["x"] * 2
+        return {"y": self.y}
+"""
+    runtime = opened(tmp_path, code)
+    first = runtime.run(X, ["y"])
+    runtime.run({"x": -X["x"]}, ["y"])
+    assert first["y"].tolist() == [[2, 4], [6, 8]]
+
+
+def test_the_code_is_that_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of an older one of the same size and second, whose bytecode lies beside it."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for factor in (2, 3):
+        path = write(tmp_path, DOUBLE.replace("* 2", f"* {factor}"))
+        os.utime(path, (1e9, 1e9))
+        runtime = PythonRuntime.open(Artifact(path, trusted=True))
+        assert runtime.run(X, ["y"])["y"][0].tolist() == [factor, 2 * factor]

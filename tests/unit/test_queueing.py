@@ -2,16 +2,18 @@
 (common/protobuf/model_config.proto, ModelDynamicBatching and ModelQueuePolicy)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from inferd import plugins
 from inferd.clock import monotonic_ns
+from inferd.engine import streaming
 from inferd.engine.cost import Cost
 from inferd.engine.schedulers.base import QueueStatistics, Scheduler
 from inferd.engine.schedulers.batch import Batch
+from inferd.engine.waiting import LAST, rank_of
 from inferd.errors import Cancelled, ConfigError, DeadlineExceeded, QueueFull
 from inferd.spec import Batching, QueuePolicy
 from inferd.tensors import Array
@@ -209,7 +211,7 @@ def test_timeout_action_delay(name: str) -> None:
         queue.ask(0, priority=2)
         queue.ask(1, priority=1)
         queue.pass_ms(5)
-        await until(lambda: queue.scheduler.queue.first().rank == 3)
+        await until(lambda: queue.scheduler.queue.first().rank == rank_of(1, LAST))
         queue.ask(2, priority=1)
         queue.ask(3, priority=2)
         assert await queue.go() == [[2], [1], [3], [0]]
@@ -228,7 +230,7 @@ def test_a_deadline_is_kept_by_one_who_is_delayed() -> None:
         queue.ask(1)
         late = queue.ask(2, deadline=1.02)
         queue.pass_ms(5)
-        await until(lambda: queue.scheduler.queue.first().rank == 1)
+        await until(lambda: queue.scheduler.queue.first().rank == rank_of(0, LAST))
         queue.pass_ms(15)
         await until(lambda: late.answered)
         assert error_of(late) is DeadlineExceeded
@@ -465,3 +467,105 @@ def test_settings_that_do_not_go_together(fields: dict[str, Any], text: str) -> 
     """What Triton refuses to load is refused, with what was got and expected."""
     with pytest.raises(ConfigError, match=text):
         Batching(**fields)
+
+
+def test_a_delay_of_a_higher_level_holds_up_no_other_group() -> None:
+    """Whose delay is over runs while a free model waits for the company of others."""
+
+    async def go() -> None:
+        queue = Queue(max_queue_delay_microseconds=10_000, priority_levels=2)
+        queue.engine.runtime.may_run.set()
+        low = queue.ask(0, priority=2, outputs=[])
+        queue.pass_ms(6)
+        high = queue.ask(1, priority=1)
+        queue.pass_ms(4)
+        await until(lambda: low.answered)
+        assert not high.answered
+        queue.pass_ms(6)
+        await queue.go()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("fields", [{"deadline": 1.005}, {"timeout_us": 5_000}])
+def test_nobodys_time_runs_out_for_company(fields: dict[str, Any]) -> None:
+    """Who may not wait as long as the delay lasts runs at once, with all that wait."""
+
+    async def go() -> None:
+        queue = Queue(max_queue_delay_microseconds=10_000)
+        queue.engine.runtime.may_run.set()
+        patient = queue.ask(0)
+        await until(lambda: queue.scheduler._alarm)
+        queue.ask(1, **fields)
+        await until(lambda: patient.answered)
+        await queue.go()
+        assert [call[:, 0].tolist() for call in queue.engine.runtime.calls] == [[0, 1]]
+        assert all(reply.ends for reply in queue.replies)
+
+    asyncio.run(go())
+
+
+def test_a_request_that_has_begun_goes_before_its_own_level_only() -> None:
+    """One that is too large for a call holds up none of a higher level, however many calls it
+    takes."""
+
+    async def go() -> None:
+        queue = Queue(max_batch_size=2, priority_levels=2)
+        queue.ask(2, rows=6, priority=2)
+        await until(lambda: queue.scheduler.statistics() == QueueStatistics(1, 4, 1))
+        queue.ask(3, rows=2, priority=2)
+        queue.ask(1, rows=2, priority=1)
+        assert await queue.go() == [[1, 1], [2, 2], [2, 2], [3, 3]]
+
+    asyncio.run(go())
+
+
+def test_a_stream_whose_caller_leaves_before_its_turn_lets_the_model_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though the one before it is read as slowly as it likes."""
+    monkeypatch.setattr(streaming, "PATIENCE_SECONDS", 0.01)
+
+    async def go() -> None:
+        engine = Engine(StreamingRuntime(), threads=4)
+        ordered = Batching(preserve_ordering=True)
+        each: Scheduler = plugins.load("schedulers", "direct")(engine.execution, ordered, 2)
+        callbacks: list[Callable[[], None]] = []
+
+        class Slow(CountingReply):
+            def on_writable(self, callback: Callable[[], None]) -> None:
+                callbacks.append(callback)
+
+        slow, leaves, last = Slow(), CountingReply(), CountingReply()
+        slow.writable = False
+        each(engine.ask([1, 1]), slow)
+        await until(lambda: callbacks)
+        each(engine.ask([2, 2]), leaves)
+        await until(lambda: each._order and each._order._line[-1]._held)
+        leaves.cancelled = True
+        each(engine.ask([3, 3]), last)
+        await until(lambda: engine.runtime.made == 3)
+        for callback in callbacks:
+            callback()
+        await until(lambda: last.answered)
+        assert (slow.parts, leaves.parts, last.parts) == (1, 1, 3)
+
+    asyncio.run(go())
+
+
+def test_a_long_patience_keeps_nothing_of_a_version_that_is_gone() -> None:
+    """The alarm that it set rings within a minute, and is set no more once the answer is there."""
+
+    async def go() -> None:
+        queue = Queue()
+        queue.engine.runtime.may_run.set()
+        queue.ask(1, timeout_us=10**15)
+        await queue.go()
+        alarm = queue.scheduler._alarm
+        assert alarm
+        assert alarm.when() - asyncio.get_running_loop().time() < 61
+        alarm.cancel()
+        queue.scheduler._ring()
+        assert queue.scheduler._alarm is None
+
+    asyncio.run(go())

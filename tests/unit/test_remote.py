@@ -1,11 +1,13 @@
 """runtimes/remote and server/host: another process answers as this one would, errors and all."""
 
+import gc
 import importlib
 import os
 import pickle
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,11 @@ from inferd.errors import (
     UnknownFormat,
 )
 from inferd.runtimes.base import check_runtime
+from inferd.runtimes.remote import process
 from inferd.runtimes.remote.runtime import RemoteRuntime
-from inferd.wire.messages import ModelError
+from inferd.server.host import Model
+from inferd.wire.frames import Frame
+from inferd.wire.messages import ModelError, Run
 from tests.unit import odd_runtime, python_files
 from tests.unit.odd_runtime import ANSWER, LARGE, ODD, PRINT, RAISE, REFUSE, rows
 
@@ -319,3 +324,124 @@ def test_what_is_wanted_is_answered(counting: RemoteRuntime, odd: RemoteRuntime)
     assert part["number"].tolist() == [0]
     assert asked
     assert odd.while_wanted(lambda: False).run(rows(ANSWER), ["Y"])
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Callable[[str], RemoteRuntime]]:
+    """Starts a user's class in a process of its own."""
+    started: list[RemoteRuntime] = []
+
+    def make(code: str) -> RemoteRuntime:
+        artifact = Artifact(python_files.write(tmp_path, code), trusted=True)
+        started.append(RemoteRuntime.start(artifact, "python", 1))
+        return started[-1]
+
+    yield make
+    for each in started:
+        each.close()
+
+
+X = {"x": np.array([[1, 2]], np.float32)}
+FORKS = """
+import os
+
+class Forks:
+    signature = DOUBLING
+
+    def predict(self, inputs):
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        return {"y": inputs["x"] * (2 if child else 3)}
+"""
+STARTS = """
+import os
+import signal
+import subprocess
+import time
+
+class Starts:
+    signature = DOUBLING
+
+    def predict(self, inputs):
+        with subprocess.Popen(["sleep", "60"]) as process:
+            process.terminate()
+            process.wait(5)
+        begun, begins = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(begins, b"!")
+            time.sleep(60)
+            os._exit(1)
+        os.read(begun, 1)
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        return {"y": inputs["x"] * 2}
+"""
+DEAF = """
+import pathlib
+import time
+
+class Deaf:
+    signature = DOUBLING
+
+    def predict(self, inputs):
+        while inputs["x"][0, 0] < 0:
+            try:
+                (pathlib.Path(__file__).parent / "begun").touch()
+                time.sleep(60)
+            except BaseException:
+                continue
+        return {"y": inputs["x"] * 2}
+"""
+
+
+def test_a_process_that_the_model_forks_answers_nobody(own: Callable[[str], RemoteRuntime]) -> None:
+    """Though it comes back from ``predict``, too: each question has the model's own answer."""
+    runtime = own(FORKS)
+    for _ in range(2):
+        assert runtime.run(X, ["y"])["y"].tolist() == [[2, 4]]
+
+
+def test_what_the_model_starts_ends_as_it_says(own: Callable[[str], RemoteRuntime]) -> None:
+    """Its own processes heed the signals that it does not."""
+    started = time.monotonic()
+    assert own(STARTS).run(X, ["y"])["y"].tolist() == [[2, 4]]
+    assert time.monotonic() - started < 30
+
+
+def test_a_model_that_never_leaves_its_call_is_killed(
+    own: Callable[[str], RemoteRuntime], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that catches all, or is in a library's own code for ever: another process answers."""
+    monkeypatch.setattr(process, "HEEDED", 0.2)
+    runtime = own(DEAF)
+    runner = runtime.while_wanted(lambda: not (tmp_path / "begun").exists())
+    with pytest.raises(RunFailed, match="ended while it had this request"):
+        runner.run({"x": -X["x"]}, ["y"])
+    assert runtime.run(X, ["y"])["y"].tolist() == [[2, 4]]
+
+
+def test_what_a_model_prints_is_read_at_once(
+    own: Callable[[str], RemoteRuntime],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not when its process ends."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    runtime = own(python_files.DOUBLE.replace("return", "print('it said this'); return"))
+    runtime.run(X, ["y"])
+    assert "it said this\n" in capfd.readouterr().err
+
+
+def test_a_failure_keeps_nothing_of_its_request() -> None:
+    """What may be hundreds of megabytes is free before the next request comes."""
+    frame = Frame(Run(("Y",)), rows(RAISE))
+    kept, model = weakref.ref(frame.tensors["X"]), Model(odd_runtime.Odd())
+    gc.disable()
+    try:
+        model.answer(frame)
+        del frame
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,9 +11,18 @@ from inferd import plugins
 from inferd.clock import monotonic_ns
 from inferd.engine.cost import Cost
 from inferd.engine.schedulers.base import QueueStatistics, Scheduler
-from inferd.errors import Cancelled, DeadlineExceeded, QueueFull, RunFailed
+from inferd.errors import (
+    BadArtifact,
+    Cancelled,
+    ConfigError,
+    DeadlineExceeded,
+    InferdError,
+    QueueFull,
+    RunFailed,
+)
 from inferd.models.state import State
 from inferd.spec import Batching, QueuePolicy
+from inferd.tensors import Array
 from tests.unit.toys import (
     CountingReply,
     Engine,
@@ -113,6 +122,25 @@ def test_our_own_error_is_told_as_it_is(name: str) -> None:
         reply = ask(scheduler(name, engine), engine, [1, 1])
         await until(lambda: reply.answered)
         assert [str(error) for error in reply.errors] == ["the device is busy"]
+
+    asyncio.run(go())
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [BadArtifact, ConfigError])
+def test_what_only_the_operator_may_read_is_not_told(name: str, kind: type[InferdError]) -> None:
+    """A model that opens another one may fail with an error of ours that names a path."""
+
+    class Opening(ToyRuntime):
+        def run(self, *_: Any) -> Any:
+            raise kind("/srv/models/secret.onnx cannot be loaded")
+
+    async def go() -> None:
+        engine = Engine(Opening())
+        reply = ask(scheduler(name, engine), engine, [1, 1])
+        await until(lambda: reply.answered)
+        (error,) = reply.errors
+        assert str(error) == "model 'toy' failed on this request. The server's log says why."
 
     asyncio.run(go())
 
@@ -224,5 +252,29 @@ def test_a_version_that_is_retired_closes_after_its_last_answer(name: str) -> No
         await until(lambda: all(reply.answered for reply in replies))
         assert [values_of(reply) for reply in replies] == [[[0, 0]], [[2, 2]]]
         assert engine.runtime.closed == 1
+
+    asyncio.run(go())
+
+
+@BOTH
+def test_a_model_that_exits_has_failed(name: str) -> None:
+    """Who asked is told, the others are answered, and the server goes on."""
+
+    class Exiting(ToyRuntime):
+        def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+            if (inputs["X"] == 7).any():
+                raise SystemExit(3)
+            return super().run(inputs, outputs)
+
+    async def go() -> None:
+        engine = Engine(Exiting())
+        each = plugins.load("schedulers", name)(engine.execution, Batching(), 1)
+        replies = [CountingReply() for _ in range(3)]
+        for value, reply in zip((1, 7, 2), replies, strict=True):
+            each(engine.ask([value, value]), reply)
+        await until(lambda: all(reply.answered for reply in replies))
+        assert [type(error) for error in replies[1].errors] == [RunFailed]
+        assert [values_of(replies[at]) for at in (0, 2)] == [[[2, 2]], [[4, 4]]]
+        assert engine.version._users == 0
 
     asyncio.run(go())

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import selectors
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -86,9 +87,9 @@ class Site:
         name = str(slot).encode()
         return seat, seat.factory("main", lambda: Echo(name, connections))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for seat in self.seats:
-            seat.close()
+            await seat.close()
         self.spread.close()
 
     async def listen(self, slot: int) -> tuple[asyncio.AbstractServer, int]:
@@ -130,7 +131,7 @@ def test_connections_of_one_port_are_spread_over_all_workers(loop: Loop) -> None
             seat.refresh()
         assert site.spread.board.counts.tolist() == [0, 0, 0]
         server.close()
-        site.close()
+        await site.close()
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(go())
@@ -145,7 +146,7 @@ def test_a_worker_that_leaves_is_given_nothing_and_gives_all(loop: Loop) -> None
         for seat in site.seats:
             seat.open(asyncio.get_running_loop())
         server, port = await site.listen(0)
-        site.seats[1].close()
+        await site.seats[1].close()
         with closing(socket.create_connection(("127.0.0.1", port))) as client:
             client.setblocking(False)
             assert await _read(client, 1) == b"0"
@@ -159,7 +160,7 @@ def test_a_worker_that_leaves_is_given_nothing_and_gives_all(loop: Loop) -> None
             ours.setblocking(False)
             assert await _read(ours, 1) == b"0"
         server.close()
-        site.close()
+        await site.close()
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(go())
@@ -174,6 +175,7 @@ def test_what_nobody_takes_waits_for_the_next_worker() -> None:
             spread.inboxes[1].put(Given(b"main", theirs.fileno()))
         spread.lost(1)
         (found,) = spread.inboxes[1].take()
+        assert not os.get_inheritable(found.descriptor)
         with socket.socket(fileno=found.descriptor) as again:
             again.send(b"here")
         assert (found.name, ours.recv(4)) == (b"main", b"here")
@@ -215,3 +217,30 @@ async def _read(client: socket.socket, size: int) -> bytes:
 
     await until(is_there)
     return bytes(read)
+
+
+@LOOPS
+def test_what_a_worker_has_taken_when_it_leaves_is_let_in(loop: Loop) -> None:
+    """It is a connection like all others by then, and is answered like them."""
+
+    async def go() -> None:
+        site = Site(2)
+        for seat in site.seats:
+            seat.open(asyncio.get_running_loop())
+        ours, theirs = socket.socketpair()
+        with closing(ours), closing(theirs):
+            site.spread.inboxes[1].put(Given(b"main", theirs.fileno()))
+            while _is_readable(site.spread.inboxes[1].door):  # noqa: ASYNC110 - not a turn more
+                await asyncio.sleep(0)
+            await site.seats[1].close()
+            assert len(site.connections[1]) == 1
+        await site.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(go())
+
+
+def _is_readable(door: socket.socket) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(door, selectors.EVENT_READ)
+        return bool(selector.select(0))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from inferd.engine.waiting import BEGUN, CLUTTER, FOREVER, Queue, Waiting, patience
+from inferd.engine.waiting import CLUTTER, FOREVER, LAST, Queue, Waiting, patience, rank_of
 from inferd.spec import Batching, QueuePolicy
 
 DELAYED = QueuePolicy(timeout_action="delay")
@@ -20,7 +20,7 @@ def waiting(
     """A request of which the queue sees no more than this."""
     asked = SimpleNamespace(deadline=FOREVER, timeout_us=0) if not request else None
     asked = asked or SimpleNamespace(**{"deadline": FOREVER, "timeout_us": 0, **request})
-    return Waiting(cast("Any", asked), cast("Any", None), 0, rows, level * 2, group, until)
+    return Waiting(cast("Any", asked), cast("Any", None), 0, rows, rank_of(level), group, until)
 
 
 class Queueing(RuleBasedStateMachine):
@@ -59,7 +59,7 @@ class Queueing(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule()
     def begin(self) -> None:
-        """A part of the first is run: the rest goes before all others, and waits for ever."""
+        """A part of the first is run: the rest goes on before its level, and waits for ever."""
         first = self.queue.first()
         if first.rows < 2:
             return
@@ -77,12 +77,13 @@ class Queueing(RuleBasedStateMachine):
         over = self.queue.expire(self.now)
         for each in [each for each in self.model if each.until <= self.now]:
             assert each in over
-            assert each.rank >> 1 != 2 or each.request.deadline * 1e9 <= self.now
+            assert each.level != 2 or each.request.deadline * 1e9 <= self.now
         for each in over:
             self.model.remove(each)
         # Those that were delayed came again, in the order in which their patience ended.
-        delayed = [each for each in self.model if each.rank == 5]
-        self.model = [each for each in self.model if each.rank != 5]
+        rank = rank_of(2, LAST)
+        delayed = [each for each in self.model if each.rank == rank]
+        self.model = [each for each in self.model if each.rank != rank]
         self.model += sorted(delayed, key=lambda each: each.number)
 
     @invariant()
@@ -95,16 +96,16 @@ class Queueing(RuleBasedStateMachine):
             assert self.queue.waiting(group) == len(mine)
             assert not mine or list(self.queue.line(group)) == mine
             many = sum(each.rows for each in mine) >= 10
-            assert (group in self.queue.groups(10)) == bool(mine and many)
+            assert (group in self.queue.groups(10, -1)) == bool(mine and many)
 
     @invariant()
     def everybody_is_counted(self) -> None:
         assert len(self.queue) == len(self.model)
         assert self.queue.rows == sum(each.rows for each in self.model)
         for level in range(1, 4):
-            ahead = [each for each in self.model if each.rank >> 1 <= level]
+            ahead = [each for each in self.model if each.level <= level]
             assert self.queue.ahead(level) == (len(ahead), sum(each.rows for each in ahead))
-            assert self.queue.of(level) == sum(e.rank >> 1 == level for e in self.model)
+            assert self.queue.of(level) == sum(e.level == level for e in self.model)
         assert self.queue.of(0) == len(self.model)
 
     @invariant()
@@ -145,14 +146,15 @@ def test_who_was_taken_may_run_out_of_patience_until_he_is_forgotten() -> None:
 
 
 def test_what_is_run_again_goes_first_and_alone() -> None:
-    """Before all levels, in the order in which it was given back, and for ever."""
+    """Before all of its level, in the order in which it was given back, and for ever."""
     queue = Queue(LEVELS)
-    queue.add(waiting(level=1))
-    first, second = waiting(level=3, until=1.0), waiting(level=2)
+    urgent, fresh = waiting(level=1), waiting(level=3)
+    for each in (fresh, urgent):
+        queue.add(each)
+    first, second = waiting(level=3, until=1.0), waiting(level=3)
     queue.again(first)
     queue.again(second)
-    assert [each.rank for each in queue] == [BEGUN, BEGUN, 2]
-    assert queue.first() is first
+    assert list(queue) == [urgent, first, second, fresh]
     assert list(queue.line(first.group)) == [first]
     assert queue.expire(100) == []
 

@@ -109,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     from inferd import log
     from inferd.server import program
 
+    program.hold_standard_streams()
     log.start(settings.log_level)
     program.raise_file_limit()
     if program.HAS_WORKERS:

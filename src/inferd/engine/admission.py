@@ -23,6 +23,7 @@ from inferd.spec import Batching
 FORGET = (
     1 / 16
 )  # the share of a new call in what is known of calls: a change is seen in some twenty
+ANEW = 1 / 2  # that of one that shows, after a rest, that the model is no longer so slow
 SURPRISE = 4.0  # times what was expected that a call counts for at most: one pause is no new pace
 LEAN = 64.0  # how far rows must vary (squared) before the slope is taken from calls, not the start
 TRUST_NS = 1_000_000_000  # what was learned longer ago refuses nobody: one must run to learn anew
@@ -54,10 +55,13 @@ class Pace:
         """The nanoseconds that a call is expected to take; 0 where nothing is known."""
         return self.fixed + self.per_row * rows
 
-    def learn(self, rows: int, took_ns: int) -> None:
-        """A call has ended."""
+    def learn(self, rows: int, took_ns: int, *, anew: bool = False) -> None:
+        """A call has ended; *anew* where it was the first for long, which makes it count for more
+        where it was quicker than all that is known."""
         self._calls += 1
         share = max(FORGET, 1 / self._calls)
+        if anew and took_ns < self.of(rows):
+            share = max(ANEW, share)
         most = SURPRISE * max(self.of(rows), self._took)
         took = min(took_ns, most) if self._calls > 1 else took_ns
         more_rows, more_took = rows - self._rows, took - self._took
@@ -89,6 +93,8 @@ class Admission:
         self._since: deque[int] = deque()
         """Since when each that has an instance has it."""
         self._ended = -TRUST_NS
+        self._anew = False
+        """Whether a call is in hand that began when nothing was known any more."""
         self._above: int | None = None
         """Since when what is taken from the queue has waited longer than the target."""
         self.overloaded = False
@@ -99,6 +105,8 @@ class Admission:
         """Why a request of *rows* rows may not wait behind so many others, if it may not."""
         if deadline == FOREVER and not self.overloaded:
             return None
+        if not (waiting or self._due):  # all that waited then has gone
+            self.overloaded = False
         delay, alone = self._delay(now, waiting, waiting_rows, rows), self._pace.of(rows)
         late = now + delay * MARGIN + alone - deadline
         if late >= 0 and (self._is_known(now) or deadline <= now):
@@ -150,6 +158,7 @@ class Admission:
         leaves so many requests waiting."""
         if len(self._due) < self._instances:
             self._since.append(now)
+        self._anew |= not self._is_known(now)
         self._due.append(now + self._rest(now) + self._pace.of(rows))
         self._usual += (rows - self._usual) / 4
         if left and self._size:  # as many as could be joined: fewer than may be, where they differ
@@ -169,7 +178,8 @@ class Admission:
             self._since.append(now)
         self._ended = now
         if well:
-            self._pace.learn(rows, took)
+            self._pace.learn(rows, took, anew=self._anew)
+        self._anew = False
 
     def _watch(self, now: int, waited: int) -> None:
         if waited >= self._target:

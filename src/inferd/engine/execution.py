@@ -14,7 +14,14 @@ from inferd.engine.home import Chain, Done, Home
 from inferd.engine.statistics import Counters, Ran
 from inferd.engine.streaming import stream
 from inferd.engine.waiting import Waiting
-from inferd.errors import MAX_SHOWN, Cancelled, InferdError, RunFailed
+from inferd.errors import (
+    MAX_SHOWN,
+    Cancelled,
+    ConfigError,
+    InferdError,
+    LoadError,
+    RunFailed,
+)
 from inferd.journal.record import Record
 from inferd.log import logger
 from inferd.runtimes.base import Runtime, Wanted
@@ -118,13 +125,11 @@ class Execution:
                 continue
             if waiting.split is None:
                 self._answer(waiting, outputs)
+                since.append(waiting.since)
             elif waiting.split.take(waiting.start, waiting.rows, outputs):
                 # In a thread: the loop is not kept for copying what may be megabytes.
-                whole, then = waiting.split.whole, partial(self._joined, waiting)
+                whole, then = waiting.split.whole, partial(self._joined, waiting, ran)
                 self.home.submit(self.home.codecs, whole, then)
-            else:
-                continue
-            since.append(waiting.since)
         self._count(sum([waiting.rows for waiting in batch]), ran, since)
 
     def fail(
@@ -147,12 +152,13 @@ class Execution:
         waiting.reply.end()
         self.complete(waiting.request, failed=False)
 
-    def _joined(self, waiting: Waiting, done: Done[dict[str, Array]]) -> None:
+    def _joined(self, waiting: Waiting, ran: Ran, done: Done[dict[str, Array]]) -> None:
         if done.error:
             error = failure(done.error, waiting.request)
             self.fail(waiting.request, waiting.reply, error, waiting.since)
         else:
             self._answer(waiting, done.result())
+            self.counters.put_together(ran, waiting.since, self.clock())
 
     def _count(self, rows: int, ran: Ran, since: Sequence[int]) -> None:
         """Count a call of so many *rows*, which answers the requests that came *since*."""
@@ -173,9 +179,9 @@ MANY, NONE = 1 << 62, -1
 
 
 def failure(error: BaseException, request: InferRequest) -> InferdError:
-    """What the caller is told of *error*: its own text where it is one of ours, and nothing of the
-    inside otherwise."""
-    if isinstance(error, InferdError):
+    """What the caller is told of *error*: its own text where it is one of ours that callers may
+    read, and nothing of the inside otherwise."""
+    if isinstance(error, InferdError) and not isinstance(error, LoadError | ConfigError):
         return error
     logger.error(
         "model %s version %s failed on request %r",

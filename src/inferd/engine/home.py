@@ -80,13 +80,23 @@ class Home:
         """Run *work* in this thread, and *then* on the loop thread."""
         try:
             done = Done(work())
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the caller, on the loop
-            done = Done(None, error)
+        except BaseException as error:  # noqa: BLE001 - told to the caller, on the loop
+            done = Done(None, _told(error))
         self.post(self._finish, then, done)
 
     def _finish(self, then: Then, done: Done[Any]) -> None:
         self.busy -= 1
         then(done)
+
+
+def _told(error: BaseException) -> Exception:
+    """*error* as the loop is told of it: what would end a thread would end the loop, too, such as a
+    model's ``sys.exit``, or a panic in a library written in Rust."""
+    if isinstance(error, Exception):
+        return error
+    told = RuntimeError(f"{type(error).__name__} was raised in a thread")
+    told.__cause__ = error
+    return told
 
 
 class Chain:

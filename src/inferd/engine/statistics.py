@@ -67,7 +67,7 @@ class Counters:
 
     def ran(self, rows: int, ran: Ran, since: Sequence[int], answered: int) -> None:
         """Count a call of *rows* rows for the requests that waited *since*."""
-        durations = ran.ready - ran.began, ran.ended - ran.ready, answered - ran.ended
+        durations = _durations(ran, answered)
         tally, more = self._sizes.get(rows) or self._tally(rows), len(since) - 1
         tally[0] += 1
         for at, ns in enumerate(durations):
@@ -76,6 +76,13 @@ class Counters:
         self._joined_requests += more
         self._queue_ns += len(since) * ran.began - sum(since)
         self._last = ran.ended
+
+    def put_together(self, ran: Ran, since: int, answered: int) -> None:
+        """Count a request that waited *since*, whose last call was *ran*, counted without it."""
+        for at, ns in enumerate(_durations(ran, answered)):
+            self._joined[at] += ns
+        self._joined_requests += 1
+        self._queue_ns += ran.began - since
 
     def failed(self, ns: int) -> None:
         """Count a request that ended with an error *ns* after it came."""
@@ -108,6 +115,10 @@ class Counters:
             return self._sizes.setdefault(rows, [0, 0, 0, 0])
         self._other_rows += rows
         return self._others
+
+
+def _durations(ran: Ran, answered: int) -> tuple[int, int, int]:
+    return ran.ready - ran.began, ran.ended - ran.ready, answered - ran.ended
 
 
 def _size(rows: int, tally: Tally) -> SizeStatistics:

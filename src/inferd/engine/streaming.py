@@ -9,7 +9,8 @@ from inferd.calls import InferRequest, InferResponse, Reply
 from inferd.engine.home import Home
 from inferd.tensors import Array
 
-PATIENCE_SECONDS = 1.0  # how often a thread that waits for its reader looks whether the loop lives
+PATIENCE_SECONDS = 1.0
+"""How often a thread that waits for its reader looks whether he is there, and the loop."""
 
 
 def stream(
@@ -44,7 +45,7 @@ def _deliver(outputs: dict[str, Array], request: InferRequest, reply: Reply, hom
     if not home.post(on_loop):
         return False
     while not taken.wait(PATIENCE_SECONDS):
-        if home.loop.is_closed():
+        if home.loop.is_closed() or reply.cancelled:
             return False
     return not reply.cancelled
 

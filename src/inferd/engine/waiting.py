@@ -16,7 +16,9 @@ from inferd.engine.joining import Split
 from inferd.spec import Batching, QueuePolicy
 
 FOREVER = float("inf")
-BEGUN = -1  # the rank of those that have waited: the rest of a split one, and what is run again
+BEGUN, FRESH, LAST = PLACES = range(3)
+"""Where one stands within its level: first what has begun - the rest of a split one, and what is
+run again -, and last what is delayed."""
 CLUTTER = 64  # times of requests that have left, which are kept before they are cleared away
 
 
@@ -28,8 +30,8 @@ class Waiting(msgspec.Struct, eq=False):
     since: int
     rows: int
     """Of those that still wait."""
-    rank: int = 0
-    """Twice its level of priority, and one more where it is delayed."""
+    rank: int = FRESH
+    """Its level of priority, and its place within that, as one number."""
     group: Hashable = None
     """Those of one group can be one call."""
     until: float = FOREVER
@@ -46,6 +48,20 @@ class Waiting(msgspec.Struct, eq=False):
     """That of its group, while it stands there."""
     refused: bool = False
     """Whether it was answered with an error, although its call may still be run."""
+
+    @property
+    def level(self) -> int:
+        """Its level of priority."""
+        return self.rank // len(PLACES)
+
+    def goes_on(self) -> None:
+        """Stand before those of its level that have not begun, and wait for ever."""
+        self.rank, self.until = rank_of(self.level, BEGUN), FOREVER
+
+
+def rank_of(level: int, place: int = FRESH) -> int:
+    """Where those of *level* and *place* stand: the least goes first."""
+    return level * len(PLACES) + place
 
 
 class Line:
@@ -126,9 +142,10 @@ class Queue:
         """How many of *group* there are."""
         return self._groups[group].requests if group in self._groups else 0
 
-    def groups(self, rows: int) -> list[Hashable]:
-        """Those with so many rows."""
-        return [group for group, line in self._groups.items() if line.rows >= rows]
+    def groups(self, rows: int, since: int) -> list[Hashable]:
+        """Those with so many rows, or whose first has waited *since* then."""
+        lines = self._groups.values()
+        return [each.group for each in lines if each.rows >= rows or each.first().since <= since]
 
     def of(self, level: int) -> int:
         """How many of *level* there are."""
@@ -165,8 +182,10 @@ class Queue:
             self._tidy()
 
     def part(self, waiting: Waiting, rows: int) -> Waiting:
-        """The next *rows* rows of *waiting*, whose others go before all that have not begun."""
+        """The next *rows* rows of *waiting*, whose others go on before those of its level that have
+        not begun."""
         self.remove(waiting)
+        waiting.goes_on()
         if waiting.split is None:
             waiting.split = Split(waiting.rows)
         part = Waiting(
@@ -174,24 +193,26 @@ class Queue:
             waiting.reply,
             waiting.since,
             rows,
-            group=waiting.group,
+            waiting.rank,
+            waiting.group,
             start=waiting.start,
             split=waiting.split,
         )
         waiting.rows -= rows
         waiting.start += rows
-        waiting.rank, waiting.until = BEGUN, FOREVER
         self._stand(waiting)
         return part
 
     def again(self, waiting: Waiting) -> None:
-        """Let *waiting*, which was taken, stand before all others, to be run alone."""
-        waiting.alone, waiting.rank, waiting.until = True, BEGUN, FOREVER
-        waiting.group = waiting
+        """Let *waiting*, which was taken, stand before the others of its level, to be run alone."""
+        waiting.goes_on()
+        waiting.alone, waiting.group = True, waiting
         self.add(waiting)
 
     def next_time(self) -> float:
         """When somebody's patience ends, at the earliest."""
+        while self._times and self._times[0][1] not in self._timed:  # one who has left
+            heappop(self._times)
         return self._times[0][0] if self._times else FOREVER
 
     def expire(self, now: int) -> list[Waiting]:
@@ -215,7 +236,7 @@ class Queue:
         return over
 
     def _delays(self, waiting: Waiting, now: int) -> bool:
-        policy = self._batching.policy_of(waiting.rank >> 1)
+        policy = self._batching.policy_of(waiting.level)
         return policy.timeout_action == "delay" and now < waiting.request.deadline * 1e9
 
     def _stand(self, waiting: Waiting) -> None:
@@ -240,7 +261,7 @@ class Queue:
             self._tally(waiting, -1, -waiting.rows)
 
     def _tally(self, waiting: Waiting, requests: int, rows: int) -> None:
-        tally = self._tallies[waiting.rank >> 1]
+        tally = self._tallies[waiting.level]
         tally[0] += requests
         tally[1] += rows
 

@@ -98,6 +98,8 @@ class Exchange(Turn):
             return
         try:
             call = done.result()
+            # It may have been packed, and is larger now.
+            self._carrier.service.capacity.hold(self, len(self.message.body))
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
         else:
@@ -262,6 +264,7 @@ class Exchange(Turn):
             payload = self.match.operation.encode(self.call, response)
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
+            self.cancelled = True  # so that its maker stops
             return
         start = b"" if self._begun else self._start(payload)
         self._carrier.send(self, start + self._chunk(payload.body), last=False)

@@ -223,7 +223,8 @@ class Http1Connection(RefusingHalf):
         where another comes before its answer leaves."""
         self._complete(keep_alive=False)
         turns = self._turns
-        if turns and not (self.service.parting or self._is_said(turns[-1])):
+        # The end of the connection may end the answer to HTTP/1.0: nothing can follow that.
+        if turns and not (self.service.parting or turns[-1].is_begun or self._is_old_http()):
             self._deaf, self._last = False, turns[-1]
 
     def _go_on_after_last(self) -> None:
@@ -368,7 +369,9 @@ class Http1Connection(RefusingHalf):
 
     def warn(self) -> None:
         turns = self._turns
-        if self._idle and turns and not (turns[-1].done or turns[-1].is_begun):
+        if not self._idle or not turns or self._is_old_http():
+            return
+        if not (turns[-1].done or turns[-1].is_begun):
             turns[-1].keep_alive, self._last = False, turns[-1]
 
     def drain(self) -> None:

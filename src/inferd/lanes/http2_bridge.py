@@ -73,6 +73,9 @@ class Bridged(asyncio.Transport):
 
     def data(self, data: bytes, ended: bool) -> None:
         self._ended, size = ended, len(data)
+        if self._closing:  # it is answered, and the end of that waits for the client's window
+            self._credit(size)
+            return
         try:
             self._hold(0 if ended else self._held + size)
         except PayloadTooLarge:

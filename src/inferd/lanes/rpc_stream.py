@@ -38,7 +38,7 @@ class RpcStream(RpcCall):
 
     def data(self, data: bytes, ended: bool) -> None:
         self._ended = ended
-        if self._doomed:
+        if self._doomed or self.cancelled:  # its end may wait for the client's window
             return
         self._uncredited += len(data)
         self._fetch(data)
@@ -213,12 +213,14 @@ class Asked:
         except InferdError as error:
             self.fail(error)
         else:
+            self.keep()  # first: the thread may unpack it at once
             self._owner.decode_in_thread(self._message, self._decoded)
 
     def keep(self) -> None:
         """It is not answered at once."""
-        self._kept = True
-        self._owner.service.capacity.keep(self, len(self._message.body))
+        if not self._kept:
+            self._kept = True
+            self._owner.service.capacity.keep(self, len(self._message.body))
 
     def _decoded(self, done: Done[Call]) -> None:
         if self.cancelled:
@@ -226,6 +228,8 @@ class Asked:
             return
         try:
             call = done.result()
+            # It may have been packed, and is larger now.
+            self._owner.service.capacity.hold(self, len(self._message.body))
         except Exception as error:  # noqa: BLE001 - the transport boundary
             self.fail(own(error))
         else:

@@ -129,7 +129,7 @@ class RpcTurn(RpcCall):
             raise _not_one("none")
         message = taken[0]
         if message.packed or len(message.body) > service.limits.offload_bytes:
-            self._work(partial(self._decode, message), partial(self._run, message=message))
+            self._work(partial(self._decode, message), partial(self._run_large, message=message))
         else:
             self._let_held()
             self._ask(message)
@@ -150,6 +150,15 @@ class RpcTurn(RpcCall):
     def _decode_all(self, messages: Sequence[Message]) -> Call:
         lookup = self._carrier.service.lookup
         return self._target.method.decode_all([*map(self._unpack, messages)], lookup)
+
+    def _run_large(self, call: Call, message: Message) -> None:
+        """*message* may have been packed, and is larger now."""
+        try:
+            self._carrier.service.capacity.hold(self, len(message.body))
+        except InferdError as error:
+            self.fail(error)
+        else:
+            self._run(call, message)
 
     def _run(self, call: Call, message: Message) -> None:
         self._call = call

@@ -21,7 +21,7 @@ TICK_SECONDS = 1.0  # the date's resolution, and fine enough for limits of secon
 
 
 LONG_LENGTH = 6  # digits of a body that is worth a second thought
-NONE_AT_ONCE = -1  # bytes
+NONE_AT_ONCE = 0  # bytes: what has none, as a question of health, takes no room
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -49,7 +49,7 @@ class Turn:
         self.keep_alive = True
         if self.held:
             head, *rest = self.held
-            self.held = (bytes(head).replace(CLOSE, b"", 1), *rest)
+            self.held = (bytes(head).replace(b"\r\n" + CLOSE, b"\r\n", 1), *rest)
 
     def disconnect(self) -> None:
         """The client has gone."""

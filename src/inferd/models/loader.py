@@ -3,6 +3,7 @@ compiling, then whichever runtime runs what came of it."""
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -125,7 +126,11 @@ def _open_native(artifact: Artifact, name: str, opener: type[Runtime], loading: 
 
 
 def _scan(path: Path, name: str | None) -> Sequence[ModelSpec]:
-    if not path.exists():
+    try:
+        found = path.exists()
+    except OSError as error:
+        raise ArtifactNotFound(f"cannot look for a model at {path}: {error.strerror}") from None
+    if not found:
         raise ArtifactNotFound(f"there is no model at {path}", cure=_neighbours(path))
     for _, layout in plugins.load_all("layouts"):
         if layout.recognises(path):
@@ -136,6 +141,7 @@ def _scan(path: Path, name: str | None) -> Sequence[ModelSpec]:
 
 def _neighbours(path: Path) -> str:
     """What lies beside a path that does not exist, for a cure."""
-    folder = path.parent
-    files = sorted(p.name for p in folder.iterdir() if p.is_file())[:5] if folder.is_dir() else []
+    files: list[str] = []
+    with suppress(OSError):  # it is no folder, or is closed to this user
+        files = sorted(p.name for p in path.parent.iterdir() if p.is_file())[:5]
     return f"Beside it: {', '.join(files)}." if files else ""

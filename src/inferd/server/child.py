@@ -47,7 +47,9 @@ class Assignment(NamedTuple):
     paths: tuple[Path, ...]
     name: str | None
     changes: tuple[Change, ...]
-    """What was changed since the server's start."""
+    """What is left to make of the changes since the server's start."""
+    changed: bool
+    """Whether there were any: maybe what the settings name is there no more, or not yet."""
     settings: Settings
     listeners: tuple[Listener, ...]
     workers: int
@@ -100,7 +102,7 @@ class Child:
         def progress(text: str) -> None:
             self._say(Doing(text))
 
-        if assignment.changes:  # maybe what the settings name is not there any more, or not yet
+        if assignment.changed:
             found = pipeline.find(assignment.paths, assignment.name)
             pipeline.load_found(found, progress)
         else:
@@ -161,7 +163,7 @@ class Child:
         if self._worker.seat:
             self._worker.seat.refresh()
         if not self._line.wants_write:  # otherwise the supervisor stands still
-            self._say(Beat(self._following.statistics(), self._worker.connections))
+            self._say(Beat(self._following.statistics()))
 
     def _say(self, message: Message) -> None:
         self._line.send(message)

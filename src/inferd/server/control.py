@@ -71,6 +71,8 @@ class Control:
         self._dismiss, self._scan, self._clock = dismiss, scan, clock
         given = [Load(str(path), name if len(paths) == 1 else None) for path in paths]
         self._catalogue: Catalogue = catalogue(given, scan)
+        self.changed = False
+        """Whether a change was made since the start."""
         self._sends: dict[int, Send] = {}
         self._totals = Totals()
         self._rounds = Rounds(self._totals)
@@ -188,7 +190,7 @@ class Control:
                 self._send(worker, message)
             case Decided(ticket, change):
                 gives = self._wanted[ticket].gives
-                self._catalogue = self._catalogue.after(change, gives)
+                self._catalogue, self.changed = self._catalogue.after(change, gives), True
             case Done(ticket, failure):
                 self._finish(ticket, failure)
             case Current(worker):

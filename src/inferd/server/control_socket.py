@@ -20,7 +20,7 @@ from inferd.errors import ConfigError, NotReady
 from inferd.log import logger
 from inferd.server import unix
 from inferd.server.control import Abandon, Control, Served, Told, nothing
-from inferd.server.link import LENGTH, Label, Load, Unload
+from inferd.server.link import LENGTH, NONSENSE, Label, Load, Unload
 from inferd.wire.messages import Failed, failed
 
 MODE = 0o700
@@ -104,7 +104,7 @@ class ControlSocket:
         self._place: unix.Place | None = None
         try:
             path = private_folder(os.environ) / f"{os.getpid()}.sock"
-            self._listener, self._place = unix.bind(str(path))
+            self._listener, self._place = unix.bind(str(path), cure="")
         except (ConfigError, OSError) as error:
             logger.warning("inferd reload and inferd models cannot reach this server: %s", error)
             return
@@ -113,7 +113,7 @@ class ControlSocket:
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
-        """Take no more questions; those that wait get no answer."""
+        """Take no more questions; those that still wait get no answer."""
         for each in tuple(self.conversations):
             each.close()
         if self._place:
@@ -169,8 +169,7 @@ class Conversation:
         except BlockingIOError:
             return
         except OSError:
-            self.close()
-            return
+            piece = b""
         self._read += piece
         size = int.from_bytes(self._read[: LENGTH.size], "little") + LENGTH.size
         if not piece or len(self._read) > LONGEST:
@@ -182,7 +181,7 @@ class Conversation:
     def _ask(self, said: bytearray) -> None:
         try:
             question = _questions.decode(said)
-        except msgspec.MsgspecError:
+        except NONSENSE:
             error = ConfigError(
                 "this server does not know that question",
                 cure="Ask with the inferd that the server was started with.",
@@ -196,6 +195,7 @@ class Conversation:
             self._abandon = nothing
             self._unsent = memoryview(framed(answer))
             self._owner.selector.modify(self.socket, selectors.EVENT_WRITE, self._send)
+            self._send(0)  # at once: of a server that ends there is no further turn
 
     def _send(self, _: int) -> None:
         try:
@@ -248,15 +248,19 @@ def find(pid: int | None, environment: Mapping[str, str]) -> Path:
 def ask(path: Path, question: Question) -> Answer:
     """Ask the server at *path*, and wait for its answer, which may take as long as loading a model.
 
-    Raises NotReady where it ends before.
+    Raises NotReady where it ends before, and ConfigError for what cannot be asked.
     """
+    try:
+        said = framed(question)
+    except UnicodeEncodeError:
+        raise ConfigError("a path or a name is no UTF-8", cure="Rename the file.") from None
     with _connected(path) as connection:
         try:
-            connection.sendall(framed(question))
+            connection.sendall(said)
             connection.settimeout(None)
             told = b"".join(iter(lambda: connection.recv(LONGEST), b""))
             return _answers.decode(told[LENGTH.size :])
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *NONSENSE):
             raise NotReady(
                 "the server ended before it answered", cure="Its log may say why."
             ) from None
@@ -280,7 +284,7 @@ def _listens(path: Path) -> bool:
         try:
             question.connect(str(path))
         except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
+            unix.remove_dead(str(path))
             return False
         except OSError:
             return False

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from inferd.server.link import Line, Message
-from inferd.server.process import Ended, News, Process, fork
+from inferd.server.process import Ended, News, Process, bury, fork
 
 
 class Crew:
@@ -54,6 +54,7 @@ class Crew:
                 yield number, news
                 if isinstance(news, Ended):
                     break
+        bury({process.pid for process in self._processes.values()})
 
     def end(self) -> None:
         """End every process at once."""

@@ -108,7 +108,7 @@ class Following:
         def work() -> None:
             try:
                 ready, failure = self._prepare(change), None
-            except Exception as error:  # noqa: BLE001 - a model may refuse to load in any way
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may refuse in any way
                 ready, failure = None, _told(error)
             self._pipeline.home.post(self._prepared, number, ready, failure)
 
@@ -185,7 +185,7 @@ def _nothing() -> None:
     """Where nothing was prepared, nothing is undone."""
 
 
-def _told(error: Exception) -> Failed:
+def _told(error: BaseException) -> Failed:
     """What is said of *error*: of one that is none of ours, the log says more."""
     if isinstance(error, InferdError):
         return failed(error)

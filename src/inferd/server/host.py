@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 def main() -> None:
     """The program."""
-    settle()
     line = socket.socket(fileno=int(sys.argv[1]))
-    line.set_inheritable(False)  # a model that starts processes of its own must not keep it open
+    settle()
+    set_apart(line)
     channel = Channel(line)
     try:
         serve(channel)
@@ -46,12 +46,26 @@ def settle() -> None:
     """Leave it to the server when this process ends."""
     # A terminal's Ctrl-C, and a service manager's stop, reach every process at once; the server
     # still has requests to answer then.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Not SIG_IGN, which programs that a model starts would inherit: nobody could end them.
+        signal.signal(number, lambda *_: None)
     # A model that is computing, or hangs, does not read its socket. The thread that started this
     # process has to stay.
     end_with_parent(signal.SIGKILL)
     faulthandler.enable()  # a crash in a library's own code says where
+
+
+def set_apart(line: socket.socket) -> None:
+    """Have the processes that a model starts be ordinary ones: they neither keep *line* open nor
+    answer on it, and end as others do."""
+
+    def forked() -> None:
+        line.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    line.set_inheritable(False)
+    os.register_at_fork(after_in_child=forked)
 
 
 def leave() -> NoReturn:
@@ -93,23 +107,26 @@ class Model:
 
     def answer(self, frame: Frame) -> list[Buffer]:
         """What is answered to *frame*. Raises Broken where that asks for nothing."""
-        error: Exception
         try:
             return self._answer(frame)
         except Broken:
             raise
         except Interrupted:
-            error = Cancelled("the caller went away")
+            return self._failed(Cancelled("the caller went away"))
         except MemoryError:
-            error = RunFailed("the model ran out of memory", cure="Send fewer rows at once.")
-        except Exception as raised:  # noqa: BLE001 - a model may raise anything; the server is told
-            error = raised
-        self._parts = None
-        return frames.encode(failed(error))
+            return self._failed(
+                RunFailed("the model ran out of memory", cure="Send fewer rows at once.")
+            )
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; the server is told
+            return self._failed(error)
 
     def close(self) -> None:
         """Let the runtime go."""
         self._runtime.close()
+
+    def _failed(self, error: Exception) -> list[Buffer]:
+        self._parts = None
+        return frames.encode(failed(error))
 
     def _answer(self, frame: Frame) -> list[Buffer]:
         match frame.message:

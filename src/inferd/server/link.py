@@ -12,6 +12,7 @@ from inferd.statistics import Statistics
 from inferd.wire.messages import Failed
 
 LENGTH = struct.Struct("<I")
+NONSENSE = msgspec.MsgspecError, UnicodeDecodeError, RecursionError  # raised by decoders
 WINDOW = 256 * 1024  # bytes that are read at once: more than most beats of hundreds of models
 
 
@@ -72,8 +73,6 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """A sign of life, and what it has done so far."""
 
     statistics: tuple[VersionStatistics, ...] = ()
-    connections: int = 0
-    """Those that are open."""
 
 
 class Ask(msgspec.Struct, frozen=True, tag=True):
@@ -205,10 +204,13 @@ class Line:
             del self._unsent[:sent]
 
     def receive(self) -> list[Message]:
-        """The messages that have come. Raises ConnectionError at the end, once all were
-        returned."""
+        """The messages that have come. Raises ConnectionError at the end, once all were returned,
+        and where what comes makes no sense."""
         ended = self._read()
-        messages = self._cut()
+        try:
+            messages = self._cut()
+        except NONSENSE as error:
+            raise ConnectionError("the other side makes no sense") from error
         if ended and not messages:
             raise ConnectionError("the other side hung up")
         return messages

@@ -4,7 +4,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from inferd.children import ending
@@ -69,37 +70,56 @@ def fork(main: Callable[[Line], int]) -> Process:
     This process must have one thread: others, and the locks that they hold, would not be there.
     """
     ours, theirs = socket.socketpair()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
+    # What a child is sent before it has left its parent would be told to the parent.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_PARENT)
     try:
         pid = os.fork()
+        if not pid:
+            ours.close()
+            _be(main, Line(theirs), mask)
     except OSError:
         ours.close()
         theirs.close()
         raise
-    if not pid:
-        ours.close()
-        _be(main, Line(theirs))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     theirs.close()
     return Process(pid, Line(ours))
 
 
-def _be(main: Callable[[Line], int], line: Line) -> NoReturn:
+def bury(others: Collection[int]) -> None:
+    """See off the dead that nobody waits for: all but *others*. A container's first process is
+    given the children of workers that were killed."""
+    with suppress(ChildProcessError):  # there are none at all
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid in others:
+                return
+            os.waitpid(found.si_pid, 0)
+
+
+def _be(main: Callable[[Line], int], line: Line, mask: Iterable[int]) -> NoReturn:
     """Be the child, which never goes back to where its parent was."""
     code = 1
     try:
         _leave_the_parent()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         code = main(line)
     except BaseException:  # noqa: BLE001 - the end of a process, which has nobody else to tell
         logger.exception("a worker failed")
     finally:
         try:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
         finally:
             # What the parent has to tidy up at its end is not the child's, and a model may run for
             # ever in its thread.
             os._exit(code)
+
+
+def _flush() -> None:
+    """Write out what was printed: otherwise each of two processes would."""
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def _leave_the_parent() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +17,8 @@ over several sockets, or cannot fork."""
 FAREWELL_SECONDS = 1.0
 """How long a client may take, after the end began, to send what it cannot know is late."""
 
+STANDARD_ERROR = 2
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what systemd, Docker and Kubernetes send
 
 
@@ -28,6 +31,17 @@ def raise_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):  # macOS says "no limit", and has one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def hold_standard_streams() -> None:
+    """Lead those that are closed to nowhere: a socket that got the number of one would get what
+    libraries print, too."""
+    while (held := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(held, True)
+    os.close(held)
+    for name, number in (("stdout", 1), ("stderr", STANDARD_ERROR)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - for good
 
 
 def run_until_signal(worker: Worker, ready: Callable[[], None]) -> None:

@@ -81,6 +81,8 @@ class Inbox:
                 name, descriptors, _, _ = socket.recv_fds(self.door, LONGEST_NAME, 1)
                 if not name:
                     break
+                for each in descriptors:  # programs that a model starts would keep it open
+                    os.set_inheritable(each, False)
                 found += [Given(name, each) for each in descriptors]
         return found
 
@@ -157,12 +159,13 @@ class Seat:
             self._spread.board.counts[self._slot] = self._connections()
             self._spread.board.live[self._slot] = 1
 
-    def close(self) -> None:
-        """Take no more. What is in the inbox is for the supervisor to forward, or for the slot's
-        next worker, which may be there already."""
+    async def close(self) -> None:
+        """Take no more, and let in what was taken. What is in the inbox is for the supervisor to
+        forward, or for the slot's next worker, which may be there already."""
         self._is_open = False
         self._spread.board.live[self._slot] = 0
         self._loop.remove_reader(self._door)
+        await asyncio.gather(*self._arriving)
 
     def gives_away(self, name: bytes, transport: asyncio.Transport) -> bool:
         """Give a fresh connection to whoever should have it instead; False: it stays."""

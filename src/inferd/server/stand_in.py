@@ -42,7 +42,9 @@ class StandIn:
         return [each for each in self._shares[seat] if each.is_plain]
 
     def _let_in(self, listener: Listener, seat: int, _: int) -> None:
-        slot, name = self._covered[seat], listener.plan.name.encode()
+        slot, name = self._covered.get(seat), listener.plan.name.encode()
+        if slot is None:  # this very turn ended that
+            return
         for _ in range(MOST):
             try:
                 connection, _ = listener.socket.accept()

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 
@@ -24,7 +23,7 @@ from inferd.models import loader
 from inferd.models.loader import Progress
 from inferd.server import child, listeners, tls, watch
 from inferd.server.child import Assignment
-from inferd.server.control import Control
+from inferd.server.control import Control, Told
 from inferd.server.control_socket import ControlSocket
 from inferd.server.crew import Crew
 from inferd.server.link import Doing, Leaving, Line, Loaded, Message, Retire, Serving, Stop
@@ -39,16 +38,13 @@ from inferd.wire.messages import Failed, failed, raised
 
 CLEAN = "ended with exit code 0"
 
-Done: TypeAlias = Callable[[Failed | None], None]
-"""Told that a reload holds, or why not."""
-
 
 class Generation(msgspec.Struct):
     """The workers that were started for the same settings."""
 
     settings: Settings
     certificate: Certificate | None
-    told: list[Done]
+    told: list[Told]
     """Who waits for it."""
     banner: str = ""
     error: InferdError | None = None
@@ -77,7 +73,7 @@ class Supervisor:
         self._crew = Crew(self._selector, self._heard)
         self._watch = Watch(self._workers, watch.patience(settings))
         self._generations: dict[int, Generation] = {}
-        self._reloads: list[Done] = []
+        self._reloads: list[Told] = []
         """Who asked for a reload that has not begun."""
         self._spread = Spread(2 * self._workers) if self._workers > 1 else None
         self._stopped_by = 0
@@ -136,10 +132,10 @@ class Supervisor:
         self._end()
         return 0 if self._clean else 1
 
-    def reload(self, done: Done) -> None:
+    def reload(self, told: Told) -> None:
         """Load everything again in new workers, beside the old ones, which leave when those
         serve."""
-        self._reloads.append(done)
+        self._reloads.append(told)
         self._begin_reload()
 
     def stop(self) -> None:
@@ -184,14 +180,11 @@ class Supervisor:
 
     def _obey(self, _: int) -> None:
         for number in self._signals.take():
-            match number:
-                case signal.SIGINT | signal.SIGTERM:
-                    self._stopped_by = self._stopped_by or number
-                    self.stop()
-                case signal.SIGHUP if self._has_lost_terminal():
-                    self.stop()
-                case signal.SIGHUP:
-                    self.reload(log_reload)
+            if number == signal.SIGHUP and not self._has_lost_terminal():
+                self.reload(log_reload)
+            elif number != signal.SIGCHLD:  # which tells that the crew has news
+                self._stopped_by = self._stopped_by or number
+                self.stop()
 
     def _heard(self, number: int, message: Message) -> None:
         now = time.monotonic()
@@ -257,6 +250,7 @@ class Supervisor:
             load.paths,
             load.name,
             load.changes,
+            self._control.changed,
             generation.settings,
             tuple(
                 listener._replace(certificate=generation.certificate)
@@ -331,7 +325,7 @@ class Supervisor:
 
     # Generations.
 
-    def _begin(self, settings: Settings, certificate: Certificate | None, told: list[Done]) -> None:
+    def _begin(self, settings: Settings, certificate: Certificate | None, told: list[Told]) -> None:
         self._generations[self._watch.begin()] = Generation(settings, certificate, told)
 
     def _begin_reload(self) -> None:
@@ -354,15 +348,18 @@ class Supervisor:
         self._settings = generation.settings
         log.start(generation.settings.log_level)
         self._watch.patience = watch.patience(generation.settings)
-        used = {number, *(member.generation for member in self._watch.members.values())}
-        self._generations = {n: each for n, each in self._generations.items() if n in used}
-        tell(generation.told, None)
-        self._begin_reload()
+        self._settle(generation, None)
 
     def _abandoned(self, number: int) -> None:
         generation = self._generations[number]
         error = generation.error or LoadError("a worker ended before all served")
-        tell(generation.told, failed(error))
+        self._settle(generation, failed(error))
+
+    def _settle(self, generation: Generation, failure: Failed | None) -> None:
+        """A generation has come, or is given up: tell who waits, and forget those that are gone."""
+        used = {self._watch.current, *(m.generation for m in self._watch.members.values())}
+        self._generations = {n: each for n, each in self._generations.items() if n in used}
+        tell(generation.told, failure)
         self._begin_reload()
 
     def _end(self) -> None:
@@ -381,7 +378,7 @@ class Supervisor:
         self._signals.close()
 
 
-def tell(told: list[Done], failure: Failed | None) -> None:
+def tell(told: list[Told], failure: Failed | None) -> None:
     """Tell everybody, and nobody twice."""
     while told:
         told.pop()(failure)

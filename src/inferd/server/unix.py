@@ -32,7 +32,10 @@ class Place(NamedTuple):
                 os.unlink(self.path)
 
 
-def bind(path: str) -> tuple[socket.socket, Place]:
+CURE = "Choose another path with --unix."
+
+
+def bind(path: str, cure: str = CURE) -> tuple[socket.socket, Place]:
     """A Unix socket that listens at *path*, for this user alone; a dead server's file is replaced.
 
     Raises AddressTaken where a living server listens there, or ConfigError.
@@ -50,14 +53,17 @@ def bind(path: str) -> tuple[socket.socket, Place]:
     except (OSError, ValueError) as error:  # ValueError: a null character
         listener.close()
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(f"cannot listen on {path!r}: {reason}", cure=CURE) from None
+        raise ConfigError(f"cannot listen on {path!r}: {reason}", cure=cure) from None
     except ConfigError:
         listener.close()
         raise
     return listener, place
 
 
-CURE = "Choose another path with --unix."
+def remove_dead(path: str) -> None:
+    """Remove the file that a dead server left at *path*; nothing where one lives, or begins to."""
+    with suppress(ConfigError, OSError), _alone_in(os.path.dirname(path)):
+        _clear(path)
 
 
 def identity(path: str) -> tuple[int, int]:

@@ -93,8 +93,6 @@ class Start(NamedTuple):
     number: int
     seat: int
     generation: int
-    ended: int
-    """How many ended in this seat soon after one another."""
 
 
 class Tell(NamedTuple):
@@ -276,7 +274,8 @@ class Watch:
             return
         if self._broken:
             self.coming = None
-            yield from self._kill_all(self._of(generation))
+            # Those that let clients in already have something to end.
+            yield from self._dismiss(self._of(generation), Retire(), now)
             yield Abandoned(generation)
             return
         if not self._of(generation):
@@ -335,7 +334,7 @@ class Watch:
     def _start(self, seat: int, generation: int, now: float) -> Start:
         self._numbers += 1
         self.members[self._numbers] = Member(self._numbers, seat, generation, now, now)
-        return Start(self._numbers, seat, generation, self.seats[seat].ended)
+        return Start(self._numbers, seat, generation)
 
     def _advance(self, number: int, phase: Phase, now: float) -> None:
         member = self.members[number]

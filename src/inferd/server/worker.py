@@ -117,7 +117,7 @@ class Worker:
         if not self._retires:
             await self._say_goodbye()
         if self.seat:
-            self.seat.close()
+            await self.seat.close()
         for server in servers:
             server.close()
         await self._drain()

@@ -87,7 +87,9 @@ def failed(error: Exception) -> Failed:
     """What is said of *error*."""
     if not isinstance(error, InferdError):
         return Failed("", _crossing("".join(traceback.format_exception(error))))
-    told = [_crossing(text) for text in (error.message, error.got, error.expected, error.cure)]
+    # A model may give an error something else than texts.
+    texts = error.message, error.got, error.expected, error.cure
+    told = [_crossing(str(text)) for text in texts]
     message, got, expected, cure = told
     kind = _nearest(type(error)).__name__
     return Failed(kind, message, got, expected, cure, error.retry_after)

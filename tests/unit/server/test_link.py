@@ -28,7 +28,7 @@ MESSAGES: list[Message] = [
     Doing("loading iris.onnx"),
     Loaded("inferd serves ..."),
     Failed("BadArtifact", "is no model"),
-    Beat((VersionStatistics("iris", "1", DONE),), 5),
+    Beat((VersionStatistics("iris", "1", DONE),)),
     Reported(4, (VersionStatistics("iris", "1", DONE),)),
     Prepared(1, Failed("", "boom")),
     Leaving(2),
@@ -117,3 +117,13 @@ def test_last_words_are_waited_for(ends: tuple[Line, socket.socket]) -> None:
     line.send(Doing("x" * 3_000_000))
     line.finish(0.05)
     assert not line.wants_write
+
+
+@pytest.mark.parametrize("said", [b"\xc1", b"\x81\xa4type\xa2No", b"\x81\xa4type\xa1\xff"])
+def test_nonsense_ends_the_line(ends: tuple[Line, socket.socket], said: bytes) -> None:
+    """A process that writes where it should not is one that speaks no more, for good."""
+    line, theirs = ends
+    theirs.send(len(said).to_bytes(4, "little") + said)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            line.receive()

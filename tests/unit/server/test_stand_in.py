@@ -48,3 +48,22 @@ def test_a_vacant_seats_connections_go_to_others(shares: list[tuple[Listener, ..
     for end in (*clients, *theirs):
         end.close()
     spread.close()
+
+
+def test_a_seat_that_is_taken_in_this_turn_is_left_alone(
+    shares: list[tuple[Listener, ...]],
+) -> None:
+    """What was seen to wait there waits for who has the seat now."""
+    spread = Spread(4)
+    with (
+        selectors.DefaultSelector() as selector,
+        socket.create_connection(shares[0][0].socket.getsockname()),
+        socket.create_connection(shares[1][0].socket.getsockname()),
+    ):
+        stand_in = StandIn(selector, spread, shares)
+        stand_in.cover({0: 0, 1: 1})
+        (seen, *_) = selector.select(5)
+        stand_in.cover({})
+        seen[0].data(seen[1])
+    assert [inbox.take() for inbox in spread.inboxes] == [[]] * 4
+    spread.close()

@@ -78,10 +78,10 @@ def test_the_first_worker_loads_alone() -> None:
     """The others start when it has loaded, and find what it compiled."""
     crew = Crew(3)
     generation = crew.watch.begin()
-    assert crew.turn() == [Start(1, 0, generation, 0)]
+    assert crew.turn() == [Start(1, 0, generation)]
     assert crew.turn() == []
     crew.load()
-    assert crew.turn() == [Start(2, 1, generation, 0), Start(3, 2, generation, 0)]
+    assert crew.turn() == [Start(2, 1, generation), Start(3, 2, generation)]
 
 
 def test_nobody_lets_clients_in_before_all_have_loaded() -> None:
@@ -118,7 +118,7 @@ def test_a_worker_that_ends_is_replaced_at_once() -> None:
     """In its seat, in the same turn; and let in as soon as it has loaded."""
     crew = serving()
     crew.watch.ended(1, crew.now)
-    assert crew.turn() == [Start(3, 0, 1, 1)]
+    assert crew.turn() == [Start(3, 0, 1)]
     crew.load()
     assert crew.turn() == [Tell(3, Open())]
 
@@ -204,13 +204,27 @@ def test_a_reload_that_fails_changes_nothing() -> None:
     assert Took(3) in crew.settle()
 
 
+def test_a_reload_that_fails_late_cuts_nobody_off() -> None:
+    """A new worker that lets clients in already answers them before it ends."""
+    crew = serving()
+    crew.watch.begin()
+    for _ in range(2):
+        crew.turn()
+        crew.load()
+    crew.turn()
+    crew.watch.serving(3, crew.now)
+    crew.watch.ended(4, crew.now)
+    assert crew.turn() == [Tell(3, Retire()), Abandoned(2)]
+    assert crew.live(Phase.SERVING) == [1, 2]
+
+
 def test_a_worker_that_ends_during_a_reload_is_replaced() -> None:
     """By one with the settings that it had, which is ended when the new ones take over."""
     crew = serving()
     crew.watch.begin()
     crew.turn()
     crew.watch.ended(1, crew.now)
-    assert crew.turn() == [Start(4, 0, 1, 1)]
+    assert crew.turn() == [Start(4, 0, 1)]
     crew.watch.loaded(3, crew.now)
     crew.turn()
     crew.watch.loaded(5, crew.now)
@@ -271,10 +285,12 @@ class AnyCrew(RuleBasedStateMachine):
             if isinstance(action, Kill):
                 self.killed.add(action.number)
             assert not (stopping and isinstance(action, Start)), "nobody starts after the stop"
-            if isinstance(action, Tell) and isinstance(action.message, Retire):
-                new = self.watch.current
+            if isinstance(action, Took):
+                new = action.generation
                 live = [m for m in self.watch.members.values() if m.generation == new]
                 assert [m.phase for m in live] == [Phase.SERVING] * SEATS, "a reload is no gap"
+        if any(isinstance(action, Tell) and action.message == Retire() for action in actions):
+            assert any(isinstance(action, Took | Abandoned) for action in actions)
 
     def pick(self, which: int, numbers: list[int]) -> int | None:
         """One of *numbers*, if there are any."""

@@ -17,10 +17,11 @@ from inferd.engine.execution import Execution
 from inferd.engine.home import Done
 from inferd.engine.order import Order
 from inferd.engine.statistics import Ran
-from inferd.engine.waiting import FOREVER, Queue, Waiting, patience
+from inferd.engine.waiting import FOREVER, Queue, Waiting, patience, rank_of
 from inferd.errors import Cancelled, DeadlineExceeded, InferdError
 from inferd.spec import Batching
 
+LOOK_NS = 60_000_000_000  # an alarm that is set for later holds a version that may be gone by then
 SWEEP_NS = 10_000_000  # a full queue is searched for callers who left no more often than this
 
 
@@ -97,7 +98,7 @@ class Scheduler(ABC):
             self.occupied += 1
             reply = self._order.place(reply)
         until = min(now + waits, request.deadline * 1e9)
-        self.queue.add(Waiting(request, reply, now, request.rows, level * 2, group, until))
+        self.queue.add(Waiting(request, reply, now, request.rows, rank_of(level), group, until))
         if until < self._rings_at:
             self.wake_at(until)
         return True
@@ -143,8 +144,9 @@ class Scheduler(ABC):
             return
         if self._alarm:
             self._alarm.cancel()
-        self._rings_at = moment
-        wait = max(0.0, moment - self.execution.clock()) / 1e9
+        now = self.execution.clock()
+        self._rings_at = min(moment, now + LOOK_NS)
+        wait = max(0.0, self._rings_at - now) / 1e9
         self._alarm = self.execution.home.loop.call_later(wait, self._ring)
 
     def _ring(self) -> None:

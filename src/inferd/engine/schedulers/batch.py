@@ -149,12 +149,14 @@ class Batch(Scheduler):
     def _next(self, now: int, settled: bool, gone: list[Gone]) -> list[Waiting]:
         """The batch whose turn it is, taken out of the queue; nothing where none is due. Those that
         need not be run any more are taken out, too, and added to *gone*."""
-        for group in self._groups():
+        for group in self._groups(now):
             if not settled and self._waits_for_company(self.queue.line(group), now):
                 break
             if not (line := self._line(group, now, gone)):
                 continue
             chosen = cut(line, self.batching, now)
+            if chosen.wake_at and chosen.wake_at > self._last_moment():
+                chosen = cut(line, self.batching, int(chosen.wake_at))  # as if it were over
             if line[0].alone:
                 chosen = Cut(1, settled=True)
             if chosen.wake_at:
@@ -163,12 +165,13 @@ class Batch(Scheduler):
                 return self._take(line, chosen)
         return []
 
-    def _groups(self) -> list[Hashable]:
+    def _groups(self, now: int) -> list[Hashable]:
         """That whose turn it is; and those that need not wait for company, if that one may."""
-        first = self.queue.first().group
-        if not self.batching.max_queue_delay_microseconds:
+        first, delay = self.queue.first().group, self.batching.max_queue_delay_microseconds * 1000
+        if not delay:
             return [first]
-        return [first, *(each for each in self.queue.groups(self._enough) if each != first)]
+        due = self.queue.groups(self._enough, now - delay)
+        return [first, *(each for each in due if each != first)]
 
     def _line(self, group: Hashable, now: int, gone: list[Gone]) -> list[Waiting]:
         """Those of *group* that one call may hold, and the next one; fewer where the call would
@@ -209,11 +212,16 @@ class Batch(Scheduler):
             return False
         until: float = self._company.wait_until(now, standing.group, standing.requests)
         if until > now:
-            until = min(until, self.queue.next_time() - 2 * self.admission.call_ns(most))
+            until = min(until, self._last_moment())
         if until <= now:
             return False
         self.wake_at(until)
         return True
+
+    def _last_moment(self) -> float:
+        """Until when a call may wait to begin, so that nobody's time runs out over it."""
+        call = self.admission.call_ns(self.batching.max_batch_size)
+        return self.queue.next_time() - 2 * call
 
     def _take(self, line: Sequence[Waiting], chosen: Cut) -> list[Waiting]:
         batch = list(line[: chosen.take])

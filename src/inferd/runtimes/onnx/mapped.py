@@ -8,9 +8,11 @@ from there: the same kernels then read the same numbers, and what processes map 
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from inferd.log import logger
@@ -22,6 +24,9 @@ ROOM = 4
 """A copy takes twice the model's bytes; so many times must be free, for others need some, too."""
 UNUSED = 30 * 86400.0
 """Seconds after which a copy that nobody opened is removed."""
+HALF, ABANDONED = "half-", 3600.0
+"""How the name of a copy begins that is being made, and seconds after which nobody makes it still:
+whoever did was killed."""
 MODEL, WEIGHTS = "model.onnx", "model.data"
 ENTRIES = {
     "session.optimized_model_external_initializers_file_name": WEIGHTS,
@@ -44,24 +49,33 @@ def mapped(path: Path, folder: Path, version: str, write: Callable[[Path], None]
         if size < WORTH:
             return path
         facts = [version, _processor()]
-        facts += [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files]
+        # Tools that set a file's time back to what it was, or to the same for all, cannot set this.
+        times = "{0.st_size} {0.st_mtime_ns} {0.st_ctime_ns}"
+        facts += [f"{name} {times.format(status)}" for name, status in files]
         copy = folder / hashlib.sha256("\n".join(facts).encode()).hexdigest()[:40]
+        _make_private(folder.parent)  # who may write there could put another folder in its place
         _make_private(folder)
         if not copy.exists():
             _make(copy, size, write)
-        os.utime(copy)
         model = copy / MODEL
-        return model if model.exists() else path
+        if model.exists():
+            with suppress(OSError):  # of a disk that is only read
+                os.utime(copy)
+            return model
     except (OSError, ValueError) as error:
         logger.info("the weights of %s are not shared: %s", path.name, error)
-        return path
+    return path
+
+
+def forget(model: Path) -> None:
+    """Remove a copy that cannot be opened, so that it is made anew."""
+    shutil.rmtree(model.parent, ignore_errors=True)
 
 
 def _make_private(folder: Path) -> None:
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
-    if found.st_mode & 0o077 or found.st_uid != os.getuid():
+    if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.getuid():
         raise ValueError(f"{folder} is open to others")
 
 
@@ -71,7 +85,7 @@ def _make(copy: Path, size: int, write: Callable[[Path], None]) -> None:
     _remove_unused(folder, time.time())
     if shutil.disk_usage(folder).free < ROOM * size:
         raise ValueError(f"too little room on the disk of {folder}")
-    made = Path(tempfile.mkdtemp(dir=folder))
+    made = Path(tempfile.mkdtemp(prefix=HALF, dir=folder))
     try:
         try:
             write(made / MODEL)
@@ -95,8 +109,10 @@ def _emptied(folder: Path) -> Path:
 
 def _remove_unused(folder: Path, now: float) -> None:
     for each in folder.iterdir():
-        if now - each.stat().st_mtime > UNUSED:
-            shutil.rmtree(each, ignore_errors=True)
+        kept = ABANDONED if each.name.startswith(HALF) else UNUSED
+        with suppress(FileNotFoundError):  # another worker does the same
+            if now - each.stat().st_mtime > kept:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def _processor() -> str:

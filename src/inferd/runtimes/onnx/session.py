@@ -9,7 +9,8 @@ import numpy as np
 
 from inferd import plugins
 from inferd.artifact import Artifact
-from inferd.runtimes.onnx.mapped import ENTRIES, WEIGHTS, mapped
+from inferd.log import logger
+from inferd.runtimes.onnx.mapped import ENTRIES, WEIGHTS, forget, mapped
 from inferd.tensors import BY_ONNX
 
 
@@ -23,11 +24,17 @@ def library() -> Any:
 def open_session(onnxruntime: Any, artifact: Artifact, threads: int) -> Any:
     """A session of *artifact*, its weights mapped where they may be. Raises whatever ONNX Runtime
     raises."""
-    path = artifact.path
+    path, options = artifact.path, _options(onnxruntime, threads)
     if artifact.shared:
         write = partial(_write, onnxruntime, path)
-        path = mapped(path, artifact.shared, onnxruntime.__version__, write)
-    return _session(onnxruntime, path, _options(onnxruntime, threads))
+        copy = mapped(path, artifact.shared, onnxruntime.__version__, write)
+        if copy != path:
+            try:
+                return _session(onnxruntime, copy, options)
+            except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+                logger.warning("%s is damaged, and made anew at the next start: %s", copy, error)
+                forget(copy)
+    return _session(onnxruntime, path, options)
 
 
 def _session(onnxruntime: Any, path: Path, options: Any) -> Any:

@@ -103,7 +103,7 @@ def _array(made: Mapping[Any, Any], name: str) -> Array:
         got = short(", ".join(map(repr, made))) or "an empty dict"
         raise RunFailed("predict left out an output", got=got, expected=repr(name))
     try:
-        return np.asarray(made[name])
+        return np.array(made[name])  # a copy: the model may use it again for its next answer
     except ValueError:  # lists of unequal lengths
         raise RunFailed(
             f"output {name!r} is no array", got=f"a {type(made[name]).__name__}"

@@ -8,6 +8,7 @@ import sys
 
 from inferd.children import ending, environment
 from inferd.errors import LoadError
+from inferd.log import logger
 from inferd.runtimes.base import Wanted
 from inferd.wire.channel import Channel
 from inferd.wire.frames import Buffer, Frame
@@ -15,6 +16,7 @@ from inferd.wire.frames import Buffer, Frame
 PROGRAM = "inferd.server.host"  # by name: a runtime imports no program
 LAST_WORDS = 0.5  # seconds for a process that failed to end: killed sooner, it could not tell how
 GLANCE = 0.1  # seconds between two looks whether an answer is still wanted
+HEEDED = 30.0  # seconds to leave a call: a model may be in a library's own code, or clean up
 
 
 class Process:
@@ -35,7 +37,8 @@ class Process:
     def ask(self, question: list[Buffer], wanted: Wanted | None = None) -> Frame:
         """Say *question* and wait for the answer. Raises OSError when there will be none.
 
-        When *wanted* says no meanwhile, the process is told to leave the call, and answers that.
+        When *wanted* says no meanwhile, the process is told to leave the call, and answers that;
+        one that does not is killed: others wait for it.
         """
         self._channel.send(question)
         if wanted is not None:
@@ -48,6 +51,9 @@ class Process:
         while not self._channel.wait(GLANCE):
             if not wanted():
                 self._process.send_signal(signal.SIGUSR1)  # see host.Model
+                if not self._channel.wait(HEEDED):
+                    logger.warning("a model's process went on for nobody, and is killed")
+                    self.kill()
                 return
 
     def hang_up(self) -> None:
@@ -80,7 +86,8 @@ def start_program(line: int, title: str) -> "subprocess.Popen[bytes]":
     """Start a model's own process, which inherits the file descriptor *line*. *title* is for
     whoever lists the machine's processes."""
     return subprocess.Popen(  # noqa: S603 - this interpreter, and a module of this package
-        [sys.executable, "-P", "-m", PROGRAM, str(line), title],
+        # Unbuffered: what a model prints is to be read when it prints it, and not when it ends.
+        [sys.executable, "-u", "-P", "-m", PROGRAM, str(line), title],
         stdin=subprocess.DEVNULL,
         stdout=2,  # a model may print; what this program's standard output is for, it does not know
         pass_fds=(line,),
