@@ -223,6 +223,20 @@ def test_who_is_dropped_from_the_middle_of_the_queue_leaves_the_others() -> None
     asyncio.run(go())
 
 
+def test_a_quick_models_large_request_runs_in_pieces_as_large_as_what_it_runs_at_once() -> None:
+    """One row more than is run on the spot costs one call more, and not a hundred."""
+
+    async def go() -> None:
+        engine = Engine(ToyRuntime(), cost=Cost(0.0, 0.2))  # 1,000 rows in 200 us
+        batch = Batch(engine.execution, Batching(4), 1)
+        reply = _ask(batch, engine, *[[at, 0] for at in range(1500)])
+        await _answers([reply])
+        assert [len(call) for call in engine.runtime.calls] == [1000, 500]
+        assert values_of(reply) == [[2 * at, 0] for at in range(1500)]
+
+    asyncio.run(go())
+
+
 def test_a_request_that_is_too_large_runs_as_several_calls() -> None:
     """Its answer is whole and in order; the last part has room for others, who do not wait for
     it."""

@@ -9,6 +9,8 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
+import msgspec
+
 from inferd.calls import InferRequest, Reply
 from inferd.engine.company import Company
 from inferd.engine.execution import Execution, failure
@@ -75,6 +77,19 @@ def cut(line: Sequence[Seat], batching: Batching, now: int) -> Cut:
     return Cut(0, wake_at=oldest + delay)
 
 
+LARGEST = 1 << 16
+"""Rows that a batch is widened to at most."""
+
+
+def widened(batching: Batching, quick_rows: int) -> Batching:
+    """*batching* for a model that runs so many rows at once, uncut: where that is more than a batch
+    may have, smaller pieces of a larger request would cost it a hundred calls for one."""
+    most = min(quick_rows, LARGEST)
+    if most <= batching.max_batch_size:
+        return batching
+    return msgspec.structs.replace(batching, max_batch_size=most)
+
+
 def group_of(request: InferRequest) -> Hashable:
     """Requests of equal groups can be one call: same inputs, datatypes, trailing shapes and wanted
     outputs. (The version is the scheduler's.)"""
@@ -95,6 +110,7 @@ class Batch(Scheduler):
     joins = True
 
     def __init__(self, execution: Execution, batching: Batching, instances: int) -> None:
+        batching = widened(batching, execution.quick_rows)
         super().__init__(execution, batching, instances)
         self._woken = False
         self._company = Company(execution.cost.fixed)
