@@ -3,6 +3,7 @@ and tells them."""
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,8 @@ def test_what_follows_the_last_request_does_not_harm_its_answer(
     client = connect(server.url)
     end.begin(PATIENT)
     client.send(predict(ROW))
-    client.send(predict(ROW) * 200)
+    with suppress(OSError):  # on a machine that has other things to do the server has closed by now
+        client.send(predict(ROW) * 200)
     answer = client.answer()
     while answer.header("connection") != "close":
         answer = client.answer()
