@@ -76,15 +76,7 @@ class Target:
 
     def stop(self) -> int:
         """End it as a person would; its exit code."""
-        self._process.terminate()
-        try:
-            return self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-        finally:
-            if self._process.stdout:
-                self._process.stdout.close()
+        return ended(self._process, STOP_SECONDS)
 
     def _processes(self) -> Sequence[Any]:
         """The supervisor, and who answers."""
@@ -98,10 +90,7 @@ class Target:
         if self._process.stdout is None:
             raise RuntimeError("the server's output is not read")
         line = self._process.stdout.readline().decode()
-        for word in line.split():
-            if word.startswith("http://"):
-                return int(word.rpartition(":")[2])
-        raise RuntimeError(f"the server did not start: {line!r} {self._log.read_text()}")
+        return told_port(line, self._log)
 
     def _wait_for_doors(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -110,6 +99,28 @@ class Target:
                 if time.monotonic() > deadline or not self.is_alive():
                     raise RuntimeError(f"port {port} did not open: {self._log.read_text()}")
                 time.sleep(0.05)
+
+
+def ended(process: "subprocess.Popen[Any]", seconds: float) -> int:
+    """End a server as a service manager does, and after so long at once; its exit code."""
+    process.terminate()
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+    finally:
+        if process.stdout:
+            process.stdout.close()
+
+
+def told_port(line: str, log: Path) -> int:
+    """The port that the banner's first *line* tells. Raises RuntimeError, with the *log*, where the
+    server did not start."""
+    for word in line.split():
+        if word.startswith("http://"):
+            return int(word.rpartition(":")[2])
+    raise RuntimeError(f"the server did not start: {line!r} {log.read_text()}")
 
 
 def _is_open(port: int) -> bool:

@@ -76,7 +76,6 @@ class Soak:
     def _log(self) -> Path:
         """Where the server's log goes, and stays."""
         KEPT.mkdir(exist_ok=True)
-        (KEPT / ".gitignore").write_text("*\n")
         return KEPT / "server.log"
 
     def _clock(self) -> float:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import psutil  # noqa: TID253 - a program of its own
 
-START_SECONDS = 120.0
+from fuzz.target import ended, told_port
+
 STOP_SECONDS = 60.0
 CHANGE_SECONDS = 60.0
 HOST = "inferd.server.host"
@@ -42,7 +43,8 @@ class Server:
                 text=True,
                 env={k: v for k, v in os.environ.items() if not k.startswith("INFERD_")},
             )
-        self.port = self._told_port()
+        assert self._process.stdout  # noqa: S101 - as asked for above
+        self.port = told_port(self._process.stdout.readline(), log)
         self.supervisor = psutil.Process(self._process.pid)
 
     @property
@@ -96,24 +98,7 @@ class Server:
 
     def stop(self) -> int:
         """End it as a service manager does; its exit code."""
-        self._process.terminate()
-        try:
-            return self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-        finally:
-            if self._process.stdout:
-                self._process.stdout.close()
-
-    def _told_port(self) -> int:
-        """The port that the banner's first line tells."""
-        assert self._process.stdout  # noqa: S101 - as asked for above
-        line = self._process.stdout.readline()
-        for word in line.split():
-            if word.startswith("http://"):
-                return int(word.rpartition(":")[2])
-        raise RuntimeError(f"the server did not start: {line!r} {self._log.read_text()}")
+        return ended(self._process, STOP_SECONDS)
 
 
 def _is_host(process: psutil.Process) -> bool:
