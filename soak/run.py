@@ -23,9 +23,6 @@ KEPT = Path(".soak")
 REST_SECONDS = 15.0  # until all that connections held must be back
 SPARE_DESCRIPTORS = 8
 """More than before the load: a native model's line, an imported file."""
-SPARE_BYTES = 24 << 20
-"""More than before the load, of processes that have since been asked everything for the first
-time."""
 
 
 class Plan(NamedTuple):
